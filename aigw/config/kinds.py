@@ -1,0 +1,55 @@
+"""What can be said of a type hint without a value: its name in a message, its shape, its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, get_args, get_origin, get_type_hints
+
+import attrs
+
+from aigw.config.secrets import Secret
+
+_NAMES: Final[Mapping[object, str]] = {
+    str: "text",
+    Secret: "text",
+    Path: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a list",
+    list: "a list",
+    dict: "a table",
+    Mapping: "a table",
+}
+
+
+def wanted_by(kind: object) -> str:
+    """Name a type in the words of a configuration file, as `a whole number or text`."""
+    name = _NAMES.get(kind) or _NAMES.get(get_origin(kind))
+    if name:
+        return name
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    if isinstance(kind, type) and attrs.has(kind):
+        return "text or a table" if hasattr(kind, "from_text") else "a table"
+    members = [wanted_by(member) for member in get_args(kind) if member is not type(None)]
+    return " or ".join(dict.fromkeys(members)) or "a value"
+
+
+def has_shape(kind: object, value: object) -> bool:
+    """Tell whether a value is of the table or list shape that a type has."""
+    wanted = wanted_by(kind)
+    if isinstance(value, Mapping):
+        return wanted.endswith("a table")
+    return isinstance(value, list | tuple) and wanted == "a list"
+
+
+def holds_secret(kind: object, above: frozenset[object] = frozenset()) -> bool:
+    """Tell whether a Secret is somewhere inside a type."""
+    if kind is Secret or kind in above:
+        return kind is Secret
+    parts = get_args(kind)
+    if isinstance(kind, type) and attrs.has(kind):
+        parts = tuple(get_type_hints(kind).values())
+    return any(holds_secret(part, above | {kind}) for part in parts)
