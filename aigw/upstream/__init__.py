@@ -1,0 +1,1 @@
+"""Providers and the way to them: what stands behind the gateway."""

@@ -1,0 +1,1 @@
+"""HTTP clients behind one small interface."""

@@ -1,0 +1,90 @@
+"""Which headers cross the gateway, and which never do.
+
+Pure. Hop-by-hop headers and credentials end here in both directions; what is forwarded is listed, so that
+a header nobody thought of stays where it is. Source: RFC 9110 section 7.6.1; the vendors' references.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from multidict import CIMultiDict
+
+FORWARDED_TO_PROVIDER = (
+    "Accept",
+    "OpenAI-Beta",
+    "Idempotency-Key",
+    "X-Client-Request-Id",
+    "X-Session-Id",
+    "HTTP-Referer",
+    "X-Title",
+    "traceparent",
+    "tracestate",
+)
+"""Client headers a provider gets: they change the answer or name the request, and none is a secret."""
+
+CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
+)
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade", "host", "content-length", "content-encoding", "expect",
+    }
+)  # fmt: skip
+
+_RETURNED = frozenset(
+    {
+        "retry-after", "retry-after-ms", "openai-processing-ms", "openai-version", "openai-model",
+        "x-should-retry", "content-disposition", "content-language",
+    }
+)  # fmt: skip
+_RETURNED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+# A byte that is no UTF-8 comes as a lone surrogate: it cannot be written again, and breaks the request.
+_SANE_VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
+
+
+def to_provider(headers: Mapping[str, str], more: Iterable[str] = ()) -> CIMultiDict[str]:
+    """Pick the client headers that a provider may see; `more` are names its configuration adds."""
+    picked: CIMultiDict[str] = CIMultiDict()
+    allowed = [name for name in more if name.lower() not in HOP_BY_HOP | CREDENTIAL_HEADERS]
+    for name in (*FORWARDED_TO_PROVIDER, *allowed):
+        value = headers.get(name)
+        if value is not None and _SANE_VALUE.fullmatch(value):
+            picked[name] = value
+    return picked
+
+
+def to_client(headers: Mapping[str, str]) -> dict[str, str]:
+    """Pick the provider's headers that the client may see: its rate limits, and when to come back."""
+    return {
+        name: value for name, value in headers.items() if is_returned(name) and _SANE_VALUE.fullmatch(value)
+    }
+
+
+@lru_cache(maxsize=1024)
+def is_returned(name: str) -> bool:
+    """Tell whether a provider's header goes on to the client. Cached: it is always the same few names."""
+    name = name.lower()
+    return name in _RETURNED or name.startswith(_RETURNED_PREFIXES)
+
+
+def sane_request_id(value: str | None) -> str | None:
+    """Return a client's request id if it may stand in headers and logs, else None."""
+    return value if value is not None and _REQUEST_ID.fullmatch(value) else None
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read `retry-after-ms` or `retry-after` in seconds; a date or nonsense is None."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 86_400:
+            return seconds
+    return None
