@@ -169,6 +169,7 @@ class ProviderConfig:
     proxy: URL of a proxy, perhaps with a password.
     forward_client_key: send the caller's own key upstream in place of api_key.
     forward_headers: names of the caller's headers that go upstream too.
+    transport: the HTTP client; None takes our own pool, and aiohttp's client where there is a proxy.
     stream_usage: whether a stream is asked for its usage; None leaves it to the catalogue.
     done_marker: whether a stream must end with `[DONE]`; None leaves it to the catalogue.
     options: for providers that plugins bring, which read them with a class of their own.
@@ -189,6 +190,7 @@ class ProviderConfig:
     tls: TlsConfig = TlsConfig()
     forward_client_key: bool = False
     forward_headers: tuple[str, ...] = field(default=(), validator=each(checks.header_name))
+    transport: Literal["pool", "aiohttp"] | None = None
     stream_usage: StreamUsage | None = None
     done_marker: DoneMarker | None = None
     api_version: str | None = field(default=None, validator=checks.filled)

@@ -19,7 +19,7 @@ from aigw.errors import ErrorKind, ServerError, UpstreamError
 from aigw.upstream.catalog import CATALOG, OPENAI_APIS
 from aigw.upstream.kind import ProviderKind, endpoint_path, fill_path, query_for
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
-from aigw.upstream.transport.aiohttp_client import AiohttpTransport
+from aigw.upstream.transport import make_transport
 from aigw.upstream.transport.base import Transport, TransportSettings
 
 MODELS_TIMEOUT_S = 5.0
@@ -33,7 +33,8 @@ class Provider(BaseProvider):
     api_key: the credential, sent in the way the vendor wants it, and never shown.
     kind: a vendor's name from the catalogue, or a row of one's own; by default any OpenAI-compatible server.
     base_path: the part of an endpoint's path that base_url stands for already (see `endpoint_path`).
-    headers, query: added to every call. settings: proxy, TLS, pool. transport: another HTTP client.
+    headers, query: added to every call. settings: proxy, TLS, pool.
+    transport: "pool", "aiohttp", or an HTTP client of one's own.
 
     Raises ValueError on an unknown kind or API, and where neither kind nor base_url says where to go.
     """
@@ -56,7 +57,7 @@ class Provider(BaseProvider):
         forward_headers: Iterable[str] = (),
         stream_usage: str | None = None,
         done_optional: bool | None = None,
-        transport: Transport | None = None,
+        transport: Transport | str | None = None,
     ) -> None:
         row = _row(kind, base_url, base_path)
         super().__init__(name or row.name, apis=row.apis if apis is None else apis)
@@ -72,10 +73,10 @@ class Provider(BaseProvider):
         self._headers = {**row.headers, **(headers or {})}
         self._query = urlencode({**query_for(row), **(query or {})})
         self._queries = {api: urlencode({**query_for(row, api), **(query or {})}) for api in row.queries}
-        if transport is None:
-            settings = settings or TransportSettings()
-            settings = evolve(settings, proxy=proxy) if proxy else settings
-            transport = AiohttpTransport(self.name, settings, self.timeouts.connect_s)
+        settings = settings or TransportSettings()
+        settings = evolve(settings, proxy=proxy) if proxy else settings
+        if transport is None or isinstance(transport, str):
+            transport = make_transport(transport, self.name, settings, self.timeouts.connect_s)
         self._transport = transport
         self._paths: dict[str, str] = {}
 

@@ -16,6 +16,8 @@ from aigw.upstream.registry import ModelRegistry
 logger = logging.getLogger("aigw.upstream")
 
 LISTING_TTL_S = 300.0
+RETRY_S = 10.0
+"""How long a provider that failed to list its models is left alone."""
 PATIENCE_S = 5.0
 
 
@@ -24,7 +26,7 @@ class Listing:
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
-        self._known: dict[str, tuple[float, list[str]]] = {}
+        self._known: dict[str, tuple[float, list[str]]] = {}  # good until when, and the names
         self._lock = asyncio.Lock()
 
     async def models(self) -> dict[str, str]:
@@ -46,9 +48,8 @@ class Listing:
     async def _ask(self, provider: BaseProvider) -> list[str]:
         now = asyncio.get_running_loop().time()
         known = self._known.get(provider.name)
-        if known is not None and now - known[0] < LISTING_TTL_S:
+        if known is not None and now < known[0]:
             return known[1]
-        names: list[str] = []
         try:
             async with asyncio.timeout(PATIENCE_S):
                 names = await provider.models()
@@ -58,5 +59,9 @@ class Listing:
             logger.warning("provider %s did not list its models: %s", provider.name, error)
         except Exception:
             logger.exception("provider %s failed to list its models", provider.name)
-        self._known[provider.name] = (now, names)
+        else:
+            self._known[provider.name] = (now + LISTING_TTL_S, names)
+            return names
+        names = known[1] if known is not None else []  # better an old list than none
+        self._known[provider.name] = (now + RETRY_S, names)
         return names

@@ -71,7 +71,7 @@ class Answer(ABC):
         """Read the whole body. Past `limit` bytes reading stops and what came so far is returned."""
         parts: list[bytes] = []
         size = 0
-        while part := await self.chunk():
+        while part := await pull(self):
             parts.append(part)
             size += len(part)
             if limit is not None and size > limit:
@@ -97,6 +97,17 @@ class Answer(ABC):
         return IteratorAnswer(chunks, content_type)
 
 
+async def pull(answer: Answer) -> bytes:
+    """Wait for an answer's next chunk; whatever goes wrong in it is the provider's failure."""
+    try:
+        return await answer.chunk()
+    except GatewayError:
+        raise
+    except Exception as error:
+        logger.exception("an answer of a provider failed")
+        raise UpstreamError("its answer breaks off", kind=ErrorKind.UPSTREAM_TRUNCATED) from error
+
+
 class BufferedAnswer(Answer):
     """A body that is in memory already."""
 
@@ -119,15 +130,9 @@ class IteratorAnswer(Answer):
         self._chunks = chunks
 
     async def chunk(self) -> bytes:
-        try:
-            async for chunk in self._chunks:
-                if chunk:
-                    return chunk
-        except GatewayError:
-            raise
-        except Exception as error:
-            logger.exception("the stream of a provider failed")
-            raise UpstreamError("its answer breaks off", kind=ErrorKind.UPSTREAM_TRUNCATED) from error
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
         return b""
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ untouched parts as they are, so a 25 MB recording is never decoded. Source: RFC 
 from __future__ import annotations
 
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
 from attrs import frozen
 
@@ -65,7 +65,8 @@ def _part(body: bytes, head_start: int, end: int) -> Part:
     head_end = body.find(b"\r\n\r\n", head_start - 2, end)
     if head_end < 0 or head_end - head_start > MAX_PART_HEADER_BYTES:
         raise ClientError("a multipart part has no header block, or one that is too long")
-    head = BytesHeaderParser().parsebytes(body[head_start:head_end])
+    # Browsers and SDKs write names in UTF-8; the parser for bytes would make surrogates of them.
+    head = HeaderParser().parsestr(body[head_start:head_end].decode("utf-8", "replace"))
     name = head.get_param("name", header="content-disposition")
     if not isinstance(name, str) or not name:
         raise ClientError("a multipart part has no name in its Content-Disposition header")

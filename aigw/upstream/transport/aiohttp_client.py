@@ -7,17 +7,17 @@ but by the pipeline, for every kind of provider alike: a timer per read would co
 from __future__ import annotations
 
 import asyncio
-import ssl
 from io import BytesIO
 
 import aiohttp
 from aiohttp import client_exceptions as failures
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from aigw.errors import ConfigError, ErrorKind, UpstreamError
+from aigw.errors import ErrorKind, UpstreamError
 from aigw.upstream.provider import Answer
 from aigw.upstream.transport.base import TransportSettings
+from aigw.upstream.transport.tls import make_ssl_context
 
 LARGE_BODY_BYTES = 2**20
 
@@ -86,6 +86,9 @@ class AiohttpTransport:
         )
 
     def _failure(self, error: Exception) -> UpstreamError:
+        if isinstance(error, aiohttp.ClientResponseError):  # its repr shows the headers, the key among them
+            error.request_info = error.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
+            error.args = (error.request_info, error.history)
         return to_upstream_error(error, self._provider)
 
 
@@ -109,23 +112,6 @@ class AiohttpAnswer(Answer):
         # Gives the connection back if the body was read to its end, and drops it otherwise.
         if not self._response.closed:
             self._response.close()
-
-
-def make_ssl_context(provider: str, settings: TransportSettings) -> ssl.SSLContext | bool:
-    """Return what aiohttp wants as `ssl`. Raises ConfigError naming the file that cannot be used."""
-    if not settings.verify:
-        return False
-    if settings.ca_file is None and settings.cert_file is None:
-        return True
-    seen = settings.ca_file
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file is not None:
-            seen = settings.cert_file
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError([f'providers.{provider}.tls: cannot use "{seen}": {error}']) from error
-    return context
 
 
 _EXPLANATIONS: tuple[tuple[type[Exception], ErrorKind, str], ...] = (

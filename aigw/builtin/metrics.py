@@ -1,0 +1,173 @@
+"""Prometheus metrics: counted in plain numbers, put into Prometheus's shape when it asks.
+
+Owns what is counted and under which labels. Labels are bounded: a model is the name it was registered
+under (never what a client made up), and past MAX_SERIES everything new is counted as "other". On the
+hot path a request costs a few additions; prometheus-client does the rest at scrape time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from attrs import define, field
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from aigw.hooks.registry import Registry
+from aigw.pipeline.exchange import Record
+from aigw.version import __version__
+
+if TYPE_CHECKING:
+    from aigw.gateway import Gateway
+
+MAX_SERIES = 1000
+DURATION_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+FIRST_TOKEN_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+Labels = tuple[str, ...]
+
+
+@define
+class Histogram:
+    """One series: how many observations fell into each bucket, the last for all above, and their sum."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(init=False)
+    total: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Return (upper bound, observations up to it) as Prometheus wants them."""
+        rows: list[tuple[str, float]] = []
+        running = 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            running += count
+            rows.append(("+Inf" if bound == float("inf") else str(bound), running))
+        return rows
+
+
+@define(eq=False)
+class Counts:
+    """Everything counted, by labels."""
+
+    requests: dict[Labels, int] = field(factory=lambda: defaultdict(int))
+    attempts: dict[Labels, int] = field(factory=lambda: defaultdict(int))
+    tokens: dict[Labels, int] = field(factory=lambda: defaultdict(int))
+    endings: dict[Labels, int] = field(factory=lambda: defaultdict(int))
+    durations: dict[Labels, Histogram] = field(factory=dict)
+    first_tokens: dict[Labels, Histogram] = field(factory=dict)
+
+    def add(self, record: Record, model: str) -> None:
+        """Count one exchange. `model` is its bounded name."""
+        provider = record.provider or "none"
+        self.requests[self._bounded(self.requests, (record.api, model, provider, str(record.status)))] += 1
+        self.endings[(record.api, "stream" if record.stream else "whole", record.ending.value)] += 1
+        _histogram(self.durations, (record.api, provider), DURATION_BUCKETS_S).observe(record.duration_s)
+        for attempt in record.attempts:
+            outcome = attempt.error or ("ok" if attempt.status else "cut_off")
+            self.attempts[self._bounded(self.attempts, (attempt.provider, outcome))] += 1
+        if record.first_token_s is not None:
+            _histogram(self.first_tokens, (provider,), FIRST_TOKEN_BUCKETS_S).observe(record.first_token_s)
+        usage = record.usage
+        if usage is not None:
+            for kind, count in (
+                ("input", usage.input_tokens),
+                ("output", usage.output_tokens),
+                ("cached", usage.cached_tokens),
+                ("reasoning", usage.reasoning_tokens),
+            ):
+                if count:
+                    self.tokens[self._bounded(self.tokens, (provider, model, kind))] += count
+
+    @staticmethod
+    def _bounded(series: dict[Labels, int], labels: Labels) -> Labels:
+        return labels if labels in series or len(series) < MAX_SERIES else ("other",) * len(labels)
+
+
+def _histogram(series: dict[Labels, Histogram], labels: Labels, bounds: tuple[float, ...]) -> Histogram:
+    found = series.get(labels)
+    if found is None:
+        found = series[labels] = Histogram(bounds)
+    return found
+
+
+class Metrics(Collector):
+    """Count every exchange; GET /metrics gives what was counted."""
+
+    name = "metrics"
+    on_failure = "open"
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+        self._gateway: Gateway | None = None
+        self._prometheus = CollectorRegistry()
+        self._prometheus.register(self)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._prometheus)
+
+    def provide(self, registry: Registry) -> None:
+        registry.route("GET", "/metrics", self._page)
+
+    async def setup(self, gateway: Gateway) -> AsyncIterator[None]:
+        self._gateway = gateway
+        yield
+        self._gateway = None
+
+    def on_complete(self, record: Record) -> None:
+        self._counts.add(record, record.exchange.entry or "unknown")
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        body = generate_latest(self._prometheus)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def collect(self) -> Iterator[Metric]:
+        """Put the counts into Prometheus's shape. Called by prometheus-client at each scrape."""
+        counts = self._counts
+        yield _counter(
+            "aigw_requests", "Requests answered", ("api", "model", "provider", "status"), counts.requests
+        )
+        yield _counter(
+            "aigw_attempts", "Calls to providers by outcome", ("provider", "outcome"), counts.attempts
+        )
+        yield _counter("aigw_tokens", "Tokens used", ("provider", "model", "kind"), counts.tokens)
+        yield _counter("aigw_endings", "How exchanges ended", ("api", "mode", "ending"), counts.endings)
+        yield _histograms(
+            "aigw_request_duration_seconds", "Time until the last byte", ("api", "provider"), counts.durations
+        )
+        yield _histograms(
+            "aigw_time_to_first_token_seconds",
+            "Time until a stream's first content",
+            ("provider",),
+            counts.first_tokens,
+        )
+        in_flight = self._gateway.in_flight if self._gateway else 0
+        yield GaugeMetricFamily("aigw_in_flight", "Requests being answered now", value=in_flight)
+        info = GaugeMetricFamily("aigw_info", "The gateway's version", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+
+
+def _counter(name: str, text: str, labels: Labels, series: dict[Labels, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in list(series.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _histograms(name: str, text: str, labels: Labels, series: dict[Labels, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in list(series.items()):
+        family.add_metric(values, histogram.cumulative(), sum_value=histogram.total)
+    return family

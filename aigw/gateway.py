@@ -1,0 +1,165 @@
+"""`Gateway`: owns all that lives as long as the app; the library's front door.
+
+Owns models, providers, hooks and the watchdog, and opens and closes them in the right order. Reads no
+file and no environment (that is `aigw.assemble`), and knows no step of a request (that is the chain).
+No module state: several gateways may live in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from aigw.app import OWN_ROUTES, build
+from aigw.builtin import builtins
+from aigw.config import Config
+from aigw.dialects.endpoints import Endpoint
+from aigw.hooks.loader import Found, load, order
+from aigw.hooks.registry import Registry
+from aigw.hooks.table import Hook, Hooks, PluginError
+from aigw.pipeline.watchdog import Watchdog
+from aigw.upstream.listing import Listing
+from aigw.upstream.registry import ModelRegistry
+
+logger = logging.getLogger("aigw")
+
+
+class Gateway:
+    """An AI gateway without a port: register models and hooks, then `make_app()`.
+
+    config: settings of server, auth and plugins; by default open on loopback, with every built-in.
+    installed: plugins to load beside the built-ins, as `hooks.loader.discover` finds them.
+
+    models: names -> targets. hooks: what plugins have put in force. registry: what they provide.
+    """
+
+    def __init__(self, config: Config | None = None, *, installed: Mapping[str, Found] | None = None) -> None:
+        self.config = config or Config()
+        self.models = ModelRegistry()
+        self.hooks = Hooks()
+        self.registry = Registry()
+        self.watchdog = Watchdog()
+        self.listing = Listing(self.models)
+        self.endpoints: dict[web.AbstractRoute, Endpoint] = {}
+        self.draining = False
+        self.stopping = False
+        self.started = False
+        self._asked: set[str] = set()
+        self._apps = 0
+        self._turn = asyncio.Lock()
+        self._life = AsyncExitStack()
+        for method, path in OWN_ROUTES:
+            self.registry.keep_route(method, path)
+        used = order(builtins(self.config), installed or {}, self.config.plugins)
+        load(used, self.config.plugins, self.hooks)
+        self.provide()
+
+    def provide(self) -> None:
+        """Ask the plugins that were not asked yet what they provide."""
+        for hook in self.hooks.provide:
+            if hook.plugin in self._asked:
+                continue
+            self._asked.add(hook.plugin)
+            self.registry.plugin = hook.plugin
+            try:
+                hook.call(self.registry)
+                for provider in self.registry.providers.values():
+                    self.models.add_provider(provider)
+            except PluginError:
+                raise
+            except Exception as error:
+                raise PluginError(f'plugin "{hook.plugin}" failed in provide: {error!r}') from error
+
+    def make_app(self) -> web.Application:
+        """Return the web application: run it, or `parent.add_subapp("/ai/", gateway.make_app())`."""
+        self.provide()
+        self.hooks.frozen = True
+        return build(self)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered right now."""
+        return len(self.watchdog)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Say not ready, and wait until every running answer has ended; False if some were cut off.
+
+        Those that still run after `timeout_s` get their format's error event and end.
+        """
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while self.in_flight and loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
+            await asyncio.sleep(0.05)
+        return not await self._stop_all()
+
+    async def _stop_all(self) -> int:
+        """Cut off what still runs, give it a moment to tell its clients, and return how much it was."""
+        count = self.in_flight
+        if count:
+            logger.warning("%d answers were cut off by the shutdown", count)
+            self.stopping = True
+            self.watchdog.stop_all()
+            for _ in range(20):
+                if not self.in_flight:
+                    break
+                await asyncio.sleep(0.05)
+        return count
+
+    async def drain_on_shutdown(self, _app: web.Application) -> None:
+        """Drain as soon as the server that runs us begins to stop: in `serve` there is nothing left to do.
+
+        aiohttp waits for handlers, too, but in the end it only cuts connections, and tells no client why.
+        """
+        await self.drain(self.config.server.drain_timeout_s)
+
+    async def running(self, _app: web.Application) -> AsyncIterator[None]:
+        """Open with the first app that starts, close with the last that ends: aiohttp's cleanup_ctx.
+
+        There are several when one gateway is mounted in several places.
+        """
+        async with self._turn:
+            if not self._apps:
+                await self._life.enter_async_context(self._open())
+            self._apps += 1
+        yield
+        async with self._turn:
+            self._apps -= 1
+            if not self._apps:
+                await self._life.aclose()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[None]:
+        """Open providers and plugins, and close them again in reverse."""
+        async with AsyncExitStack() as stack:
+            for provider in self.models.providers.values():
+                await provider.open()
+                stack.push_async_callback(provider.close)
+            for hook in self.hooks.setup:
+                await stack.enter_async_context(_set_up(hook, self))
+            stack.callback(self.watchdog.close)
+            self.started, self.draining, self.stopping = True, False, False
+            yield
+            self.started = False
+            await self._stop_all()
+
+
+@asynccontextmanager
+async def _set_up(hook: Hook, gateway: Gateway) -> AsyncIterator[None]:
+    """Run a `setup` hook around the life of the app; say whose it was when it fails on either side."""
+    context = asynccontextmanager(hook.call)(gateway)
+    try:
+        await context.__aenter__()
+    except Exception as error:
+        raise PluginError(f'plugin "{hook.plugin}" failed in setup: {error!r}') from error
+    try:
+        yield
+    finally:
+        try:  # ends well for this plugin, also when it was another that failed
+            await context.__aexit__(None, None, None)
+        except Exception:  # nobody is left to be told, and the others are still to be closed
+            logger.exception("plugin %s failed in setup, closing", hook.plugin)

@@ -1,0 +1,70 @@
+"""What plugins provide beside hooks: provider kinds, providers, routes, finishing touches.
+
+Owns the list of what was provided, by whom; a name provided twice is refused with both plugins named.
+Knows nothing of loading or of requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from attrs import define, field
+
+from aigw.hooks.table import PluginError
+from aigw.upstream.provider import BaseProvider
+
+if TYPE_CHECKING:
+    from aigw.config import ProviderConfig
+
+ProviderFactory = Callable[[str, "ProviderConfig"], BaseProvider]
+"""(name, its section of the configuration) -> a provider. Raises ConfigError on settings it cannot use."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@define(eq=False)
+class Registry:
+    """Collects what `provide` hooks add. `plugin` is the one being asked right now, "" the gateway itself.
+
+    kinds: provider kinds by the name that `kind = "..."` uses in configuration.
+    routes: (method, path, handler) of pages and APIs beside the gateway's own.
+    finishers: run on the finished application, after every route is there.
+    """
+
+    kinds: dict[str, ProviderFactory] = field(factory=dict)
+    providers: dict[str, BaseProvider] = field(factory=dict)
+    routes: list[tuple[str, str, Handler]] = field(factory=list)
+    finishers: list[Callable[[web.Application], None]] = field(factory=list)
+    plugin: str = ""
+    _owners: dict[str, str] = field(factory=dict)
+
+    def provider_kind(self, kind: str, factory: ProviderFactory) -> None:
+        """Let configuration say `kind = "<kind>"`."""
+        self._own(f'provider kind "{kind}"')
+        self.kinds[kind] = factory
+
+    def provider(self, provider: BaseProvider) -> None:
+        """Add a provider that needs no configuration; its models are `<name>/<model>` at once."""
+        self._own(f'provider "{provider.name}"')
+        self.providers[provider.name] = provider
+
+    def route(self, method: str, path: str, handler: Handler) -> None:
+        """Add a page or API of the plugin's own; it passes no link of the model chain."""
+        self._own(f"route {method} {path}")
+        self.routes.append((method, path, handler))
+
+    def finish_app(self, finisher: Callable[[web.Application], None]) -> None:
+        """Have `finisher` called with the application once all its routes are there."""
+        self.finishers.append(finisher)
+
+    def keep_route(self, method: str, path: str) -> None:
+        """Let no plugin have a route that is the gateway's own: aiohttp would never lead there."""
+        self._own(f"route {method} {path}")
+
+    def _own(self, what: str) -> None:
+        owner = self._owners.setdefault(what, self.plugin)
+        if owner != self.plugin:
+            other = f'plugin "{owner}"' if owner else "the gateway itself"
+            raise PluginError(f'{what} is provided by plugin "{self.plugin}" and by {other}')

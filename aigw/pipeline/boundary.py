@@ -1,0 +1,260 @@
+"""Outermost link: opens the exchange, turns every failure into an answer, closes everything exactly once.
+
+Owns the beginning and the end of a request: its id, its record, the settling of reservations, and that
+no stack trace ever reaches a client. Knows no step in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import ceil
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from aigw.dialects.endpoints import Endpoint
+from aigw.dialects.openai_chat import OPENAI_CHAT
+from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
+from aigw.hooks.table import first_result, notify
+from aigw.pipeline.exchange import EXCHANGE, GATEWAY, AttemptRecord, Exchange, Record
+from aigw.pipeline.watchdog import Verdict, Watch
+from aigw.relay.delivery import WholeDelivery
+from aigw.relay.ending import Ending
+from aigw.wire.headers import sane_request_id, to_client
+
+if TYPE_CHECKING:
+    from aigw.gateway import Gateway
+
+logger = logging.getLogger("aigw")
+
+
+@web.middleware
+async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Open an exchange for the URLs of the API, and close it whatever happens within."""
+    gateway = request.app[GATEWAY]
+    endpoint = gateway.endpoints.get(request.match_info.route)
+    if endpoint is None:
+        return await _page(request, handler)
+    request = with_own_limit(request, gateway.config.server.max_body_bytes)
+    exchange = begin(gateway, request, endpoint)
+    request[EXCHANGE] = exchange
+    try:
+        return await answered(exchange, request, handler)
+    except asyncio.CancelledError:
+        exchange.ending = exchange.ending or _cut_off(exchange)
+        raise
+    except ConnectionError:
+        exchange.ending = exchange.ending or (Ending.FAILED if exchange.error else Ending.HUNG_UP)
+        raise
+    finally:
+        finish(exchange)
+        # Request and exchange hold each other; left so, each would wait for the garbage collector,
+        # which then costs as much as a sixth of all work.
+        del request[EXCHANGE]
+
+
+def _cut_off(exchange: Exchange) -> Ending:
+    # A server that stops closes the connection itself: then a missing one says nothing of the client.
+    watch = exchange.watch
+    if exchange.gateway.draining and watch.verdict is not Verdict.GONE:
+        return Ending.SHUT_DOWN
+    return Ending.HUNG_UP if watch.client_is_gone else Ending.SHUT_DOWN
+
+
+async def answered(exchange: Exchange, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer, if need be with an error. Raises only where nobody is left to be told."""
+    try:
+        return await handler(request)
+    except GatewayError as error:
+        return await refuse(exchange, error)
+    except ConnectionError:
+        raise
+    except web.HTTPException as error:
+        return await refuse(exchange, from_http(error, request))
+    except Exception as error:
+        if request.transport is None:
+            raise ConnectionResetError("the client is gone") from error
+        logger.exception("request %s failed on a mistake of ours", exchange.id)
+        return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
+
+
+def with_own_limit(request: web.Request, limit: int) -> web.Request:
+    """Return the request with our limit for its body; a mounted one comes with that of the parent."""
+    if request.client_max_size == limit:
+        return request
+    try:
+        return request.clone(client_max_size=limit)
+    except RuntimeError:  # the other application's middlewares have read the body: it is in memory already
+        return request
+
+
+def begin(gateway: Gateway, request: web.Request, endpoint: Endpoint) -> Exchange:
+    """Open an exchange and put it under watch."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - handlers run in tasks
+    watch = Watch(request, task)
+    gateway.watchdog.add(watch)
+    return Exchange(
+        gateway=gateway,
+        request=request,
+        endpoint=endpoint,
+        id=request_id(request),
+        started_at=asyncio.get_running_loop().time(),
+        watch=watch,
+    )
+
+
+def request_id(request: web.BaseRequest) -> str:
+    """Return the client's own request id if it is a sane one, else a new one."""
+    return sane_request_id(request.headers.get("x-request-id")) or "req_" + token_hex(12)
+
+
+async def refuse(exchange: Exchange, error: GatewayError) -> web.StreamResponse:
+    """Answer with an error, as plugins want it told, in the caller's own format."""
+    told: GatewayError = await _told(exchange, error)
+    exchange.error = told
+    dialect = exchange.endpoint.errors
+    status, tree = dialect.encode_error(told)
+    body = orjson.dumps(tree)
+    if told.words is not None and told.words[0] == dialect.name:
+        body = told.words[1]
+    attempt = next((each for each in exchange.attempts if each.error is error), exchange.attempt)
+    headers: dict[str, str] = {}
+    if attempt is not None:
+        if attempt.answer is not None:
+            headers = {name.lower(): value for name, value in to_client(attempt.answer.headers).items()}
+        headers["x-aigw-provider"] = attempt.target.provider.name
+        headers["x-aigw-model"] = attempt.target.model
+        headers["x-aigw-attempts"] = str(len(exchange.attempts))
+    headers |= {"x-request-id": exchange.id, **error_headers(told)}
+    try:
+        response = await WholeDelivery(status, headers, body).send(exchange)
+    except ConnectionError:
+        exchange.ending = exchange.ending or Ending.HUNG_UP
+        raise
+    exchange.ending = Ending.REFUSED
+    return response
+
+
+async def _told(exchange: Exchange, error: GatewayError) -> GatewayError:
+    try:
+        told: GatewayError | None = await first_result(exchange.gateway.hooks.on_error, exchange, error)
+    except GatewayError as failure:  # a hook that fails closed, in the very place where errors are told
+        return failure
+    return told or error
+
+
+def error_headers(error: GatewayError) -> dict[str, str]:
+    """Return the headers that an error answer carries beside its body."""
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, ceil(error.retry_after_s)))
+        headers["retry-after-ms"] = str(round(error.retry_after_s * 1000))
+    if error.kind is ErrorKind.AUTHENTICATION:
+        headers["www-authenticate"] = "Bearer"
+    return headers
+
+
+def finish(exchange: Exchange) -> None:
+    """Close the exchange: settle what was reserved, tell plugins what remains. Never waits, never raises."""
+    gateway = exchange.gateway
+    gateway.watchdog.remove(exchange.watch)
+    if exchange.ending is None:
+        exchange.ending = Ending.FAILED if exchange.error else Ending.COMPLETE
+    record = to_record(exchange)
+    for reservation in exchange.reservations:
+        try:
+            reservation.settle(record)
+        except Exception:
+            logger.exception("request %s: a reservation could not be settled", exchange.id)
+    notify(gateway.hooks.on_complete, record)
+
+
+def to_record(exchange: Exchange) -> Record:
+    """Sum up an exchange that has ended."""
+    attempt = exchange.attempt
+    error = exchange.error
+    if attempt is not None and attempt.error is None:  # it broke after the commit point
+        attempt.error = error
+    ending = exchange.ending or Ending.COMPLETE
+    return Record(
+        id=exchange.id,
+        tenant=exchange.identity.tenant,
+        key_name=exchange.identity.name,
+        api=exchange.api,
+        path=exchange.endpoint.path,
+        model=exchange.model,
+        provider=attempt.target.provider.name if attempt else None,
+        upstream_model=attempt.target.model if attempt else None,
+        stream=exchange.stream,
+        status=exchange.status
+        or (499 if ending is Ending.HUNG_UP else 503 if ending is Ending.SHUT_DOWN else 200),
+        ending=ending,
+        error=error.code if error else None,
+        message=error.message if error else None,
+        usage=exchange.usage,
+        attempts=tuple(
+            AttemptRecord(
+                provider=each.target.provider.name,
+                model=each.target.model,
+                status=each.status,
+                error=each.error.code if each.error else None,
+                first_byte_s=each.first_byte_s,
+            )
+            for each in exchange.attempts
+        ),
+        first_token_s=exchange.first_token_s,
+        duration_s=asyncio.get_running_loop().time() - exchange.started_at,
+        bytes_in=len(exchange.payload.raw),
+        bytes_out=exchange.bytes_sent,
+        exchange=exchange,
+    )
+
+
+async def _page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve what reaches no model: health, metrics, plugins' pages, and every URL that does not exist."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = error_response(from_http(error, request))
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except GatewayError as error:
+        response = error_response(error)
+    except Exception:
+        logger.exception("%s %s failed on a mistake of ours", request.method, request.path)
+        response = error_response(ServerError("the gateway failed; its log tells why"))
+    if not response.prepared:
+        response.headers["x-request-id"] = request_id(request)
+    return response
+
+
+def error_response(error: GatewayError) -> web.Response:
+    """Return an error in OpenAI's shape, for URLs that belong to no dialect."""
+    status, tree = OPENAI_CHAT.encode_error(error)
+    return web.Response(
+        status=status,
+        body=orjson.dumps(tree),
+        content_type="application/json",
+        headers=error_headers(error),
+    )
+
+
+def from_http(error: web.HTTPException, request: web.BaseRequest) -> GatewayError:
+    """Name what aiohttp's own exceptions mean."""
+    if error.status == 404:
+        return ClientError(
+            f"{request.method} {request.path}: no such URL; the API is below /v1", kind=ErrorKind.UNKNOWN_URL
+        )
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return ClientError(
+            f"{request.path} takes {allowed}, not {request.method}", kind=ErrorKind.METHOD_NOT_ALLOWED
+        )
+    return ClientError(error.reason or "the request was refused", status=error.status)

@@ -1,0 +1,174 @@
+"""The state of one request: `Exchange`, its `Attempt`s, its `Payload`, and the `Record` it leaves behind.
+
+Owns what every link of the chain and every hook may read. Holds no behaviour beyond keeping that
+state true; must not call a provider, a store or a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import web
+from attrs import define, field, frozen
+
+from aigw.dialects.endpoints import Endpoint
+from aigw.errors import GatewayError
+from aigw.model import Request, Usage
+from aigw.pipeline.payload import Payload
+from aigw.relay.ending import Ending
+from aigw.upstream.provider import Answer
+from aigw.upstream.registry import Target
+
+if TYPE_CHECKING:
+    from aigw.gateway import Gateway
+    from aigw.pipeline.watchdog import Watch
+    from aigw.relay.delivery import Delivery
+
+
+@frozen
+class Identity:
+    """Who is asking. `models` are names or patterns (`openai/*`) that this caller may use."""
+
+    tenant: str = "default"
+    name: str | None = None
+    models: tuple[str, ...] = ("*",)
+    claims: Mapping[str, Any] = field(factory=dict, repr=False)
+
+
+ANONYMOUS = Identity(tenant="anonymous")
+
+
+class Reservation(Protocol):
+    """What an `admit` hook took in advance; settled exactly once, whatever happens."""
+
+    def settle(self, record: Record) -> None:
+        """Replace the estimate by the truth. Must not wait: hand slow work to a queue of your own."""
+
+
+@define(eq=False)
+class Attempt:
+    """One call to one target."""
+
+    target: Target
+    number: int
+    started_at: float
+    answer: Answer | None = None
+    status: int | None = None
+    error: GatewayError | None = None
+    first_byte_s: float | None = None
+
+
+@define(eq=False)
+class Exchange:
+    """Everything known of one request while it runs.
+
+    id: the request id, as the client gave it or made here; in every answer's `x-request-id`.
+    model: the name the client asked for. The name the provider gets stands in `attempt.target`.
+    entry: the registered name or pattern that the model resolved to; unlike `model` it cannot be made up.
+    usage_hidden: token counts were asked of the provider for us alone, so the client must not see them.
+    scratch: room for plugins, keyed by plugin name.
+    """
+
+    gateway: Gateway
+    request: web.Request = field(repr=False)
+    endpoint: Endpoint
+    id: str
+    started_at: float
+    watch: Watch = field(repr=False)
+    identity: Identity = ANONYMOUS
+    payload: Payload[Request] = field(factory=Payload, repr=False)
+    model: str = ""
+    entry: str = ""
+    stream: bool = False
+    targets: tuple[Target, ...] = ()
+    attempts: list[Attempt] = field(factory=list)
+    reservations: list[Reservation] = field(factory=list, repr=False)
+    usage: Usage | None = None
+    usage_hidden: bool = False
+    status: int = 0
+    delivery: Delivery | None = field(default=None, repr=False)
+    committed: bool = False
+    bytes_sent: int = 0
+    first_token_s: float | None = None
+    error: GatewayError | None = None
+    ending: Ending | None = None
+    scratch: dict[str, Any] = field(factory=dict, repr=False)
+
+    @property
+    def api(self) -> str:
+        """What kind of request this is: an API's name, or "models" for the listing."""
+        return self.endpoint.api or "models"
+
+    @property
+    def credential(self) -> str | None:
+        """The caller's key or token as it came, wherever this client's format puts it."""
+        return credential_of(self.request)
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt under way, or the last one made."""
+        return self.attempts[-1] if self.attempts else None
+
+
+def credential_of(request: web.BaseRequest) -> str | None:
+    """Return the credential in a request: a bearer token, or a key in one of the vendors' own headers."""
+    header = request.headers.get("Authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+    for name in ("x-api-key", "api-key", "x-goog-api-key"):
+        if value := request.headers.get(name):
+            return value
+    return None
+
+
+GATEWAY: web.AppKey[Gateway] = web.AppKey("aigw.gateway")
+EXCHANGE: web.RequestKey[Exchange] = web.RequestKey("aigw.exchange", Exchange)
+
+
+def bound_for_model(request: web.Request) -> Exchange | None:
+    """Return the request's exchange if it is to reach a model; every link lets other requests pass."""
+    exchange = request.get(EXCHANGE)
+    return exchange if exchange is not None and exchange.endpoint.api is not None else None
+
+
+@frozen
+class AttemptRecord:
+    """What remains of one attempt."""
+
+    provider: str
+    model: str
+    status: int | None
+    error: str | None
+    first_byte_s: float | None
+
+
+@frozen
+class Record:
+    """What remains of an exchange: handed to `on_complete` and to every reservation, once.
+
+    status: the HTTP status the client got; 499 if it left before one was sent.
+    error: the error's code, if there was one. Times are seconds since the request arrived.
+    """
+
+    id: str
+    tenant: str
+    key_name: str | None
+    api: str
+    path: str
+    model: str
+    provider: str | None
+    upstream_model: str | None
+    stream: bool
+    status: int
+    ending: Ending
+    error: str | None
+    message: str | None
+    usage: Usage | None
+    attempts: tuple[AttemptRecord, ...]
+    first_token_s: float | None
+    duration_s: float
+    bytes_in: int
+    bytes_out: int
+    exchange: Exchange = field(repr=False)

@@ -1,0 +1,1 @@
+"""Bytes between two sockets: the hot loop and the relays it drives."""

@@ -1,0 +1,153 @@
+"""The hot loop: read, feed, write, until there is exactly one ending.
+
+Owns the pace (one write for each read, and no read while the client does not take what was written) and
+the ending: complete, failed and told, or given up because the client left. Knows no format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from aigw.errors import ErrorKind, GatewayError, ServerError, UpstreamError
+from aigw.hooks.table import first_result
+from aigw.relay.ending import Ending
+from aigw.relay.stream import Relay
+from aigw.relay.watchers import Watchers
+from aigw.upstream.provider import Answer, pull
+
+if TYPE_CHECKING:
+    from aigw.pipeline.exchange import Exchange
+
+logger = logging.getLogger("aigw.relay")
+
+Write = Callable[[bytes], Awaitable[None]]
+
+LINGER_S = 0.25
+"""How long to wait for a provider's end of body behind its terminal event, to keep its connection.
+
+The client has its whole answer by then, but its next request on the same connection waits as long.
+"""
+
+
+async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how far it has come
+    exchange: Exchange,
+    answer: Answer,
+    relay: Relay,
+    response: web.StreamResponse,
+    *,
+    first: bytes,
+    read_s: float,
+    watchers: Watchers | None = None,
+) -> None:
+    """Carry a stream from `answer` to `response`.
+
+    Law: whatever happens, the client gets exactly one terminal event, or is gone. A provider's end of
+    file without its terminal mark is a failure. Raises ConnectionError when the client is gone.
+    """
+
+    async def write(frames: bytes) -> None:
+        if watchers is not None:
+            watchers.see(frames)
+        exchange.bytes_sent += len(frames)
+        await response.write(frames)
+
+    try:
+        await _carry(exchange, answer, relay, write, first=first, read_s=read_s)
+    except asyncio.CancelledError:
+        if exchange.watch.recover() is None:
+            raise
+        await _tell(exchange, relay, response, write, _interrupted(exchange, read_s))
+    except GatewayError as error:
+        await _tell(exchange, relay, response, write, error)
+    except ConnectionError:
+        raise
+    except Exception:
+        logger.exception("request %s: the stream broke on a mistake of ours", exchange.id)
+        failure = ServerError("the gateway failed amid this answer")
+        await _tell(exchange, relay, response, write, failure)
+    else:
+        exchange.error = exchange.attempts[-1].error = relay.error
+        exchange.usage = relay.usage or exchange.usage
+        await response.write_eof()
+        exchange.ending = Ending.FAILED if relay.error else Ending.COMPLETE
+        await _linger(exchange, answer)
+
+
+async def _carry(  # noqa: PLR0913
+    exchange: Exchange,
+    answer: Answer,
+    relay: Relay,
+    write: Write,
+    *,
+    first: bytes,
+    read_s: float,
+) -> None:
+    watch = exchange.watch
+    now = asyncio.get_running_loop().time
+    if first:
+        await write(first)
+    while not relay.ended:
+        watch.deadline_at = now() + read_s
+        chunk = await pull(answer)
+        watch.deadline_at = inf  # a client that takes its time is not the provider's silence
+        out = relay.feed(chunk) if chunk else relay.close()
+        if out:
+            await write(out)
+        if not chunk:
+            return
+
+
+async def _tell(
+    exchange: Exchange, relay: Relay, response: web.StreamResponse, write: Write, error: GatewayError
+) -> None:
+    """End a stream that has begun with its format's error event, as plugins want it to be told."""
+    if error.provider is None:
+        error.provider = exchange.attempts[-1].target.provider.name
+    exchange.attempts[-1].error = error
+    exchange.usage = relay.usage or exchange.usage
+    try:
+        told = await first_result(exchange.gateway.hooks.on_error, exchange, error)
+    except GatewayError as failure:  # the stream has to end well-formed, whatever a hook thinks of it
+        told = failure
+    exchange.error = told or error
+    frame = relay.fail(exchange.error)
+    if frame:
+        await write(frame)
+        await response.write_eof()
+        return
+    # Bytes without a format can only break off: a clean end would be a lie.
+    transport = exchange.request.transport
+    if transport is not None:
+        transport.abort()
+    raise ConnectionResetError("the provider's answer broke off")
+
+
+async def _linger(exchange: Exchange, answer: Answer) -> None:
+    """Wait a moment for the end of the provider's body, so that its connection can be used again."""
+    exchange.watch.deadline_at = asyncio.get_running_loop().time() + LINGER_S
+    try:
+        with contextlib.suppress(GatewayError):
+            while await pull(answer):
+                pass
+    except asyncio.CancelledError:
+        if exchange.watch.recover() is None:
+            raise
+
+
+def _interrupted(exchange: Exchange, read_s: float) -> GatewayError:
+    if exchange.gateway.stopping:
+        return ServerError("the gateway is shutting down", kind=ErrorKind.UNAVAILABLE)
+    attempt = exchange.attempts[-1]
+    name = attempt.target.provider.name
+    total_s = attempt.target.provider.timeouts.total_s
+    what = f"was silent for more than {read_s:g} s"
+    if total_s is not None and asyncio.get_running_loop().time() - attempt.started_at >= total_s:
+        what = f"took more than {total_s:g} s in all"
+    return UpstreamError(f'provider "{name}" {what}', kind=ErrorKind.UPSTREAM_TIMEOUT, provider=name)

@@ -1,0 +1,289 @@
+"""A pool of our own connections to one provider: the fast transport.
+
+Owns which connection carries which request, how many there may be, and who waits for one. aiohttp's
+client is the careful choice beside it (and the one that speaks through HTTP proxies); both pass the same
+tests. Measured on one machine: a bare proxy on this client costs less than half of one on aiohttp's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from multidict import CIMultiDict
+
+from aigw.errors import ErrorKind, UpstreamError
+from aigw.upstream.provider import Answer
+from aigw.upstream.transport.base import TransportSettings
+from aigw.upstream.transport.connection import Connection, StaleError
+from aigw.upstream.transport.tls import make_ssl_context
+
+MAX_KNOWN_URLS = 1024
+
+
+@frozen
+class Origin:
+    """Where to connect to, and how the request names it."""
+
+    host: str
+    port: int
+    is_tls: bool
+    header: str
+
+
+class PoolTransport:
+    """Keep-alive connections per origin, the most recently used first."""
+
+    def __init__(self, provider: str, settings: TransportSettings, connect_s: float = 10.0) -> None:
+        self._provider = provider
+        self._settings = settings
+        self._connect_s = connect_s
+        self._limit = settings.max_connections
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._connections: set[Connection] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._opening = 0
+        self._ssl: ssl.SSLContext | bool = True
+        self._urls: dict[str, tuple[Origin, str]] = {}
+        self._is_open = False
+        self._reaper: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        context = make_ssl_context(self._provider, self._settings)
+        if isinstance(context, bool):
+            verify, context = context, ssl.create_default_context()
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        self._ssl = context
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+        if self._reaper is not None:
+            self._reaper.cancel()
+            self._reaper = None
+        for connection in tuple(self._connections):
+            connection.abort()
+        self._connections.clear()
+        self._idle.clear()
+        for waiter in self._waiting:
+            waiter.cancel()
+        await asyncio.sleep(0)  # let the transports tell their protocols
+
+    async def send(self, method: str, url: str, headers: CIMultiDict[str], body: bytes | None) -> Answer:
+        if not self._is_open:
+            raise RuntimeError(f'provider "{self._provider}" is not open')
+        try:
+            origin, path = self._split(url)
+            head = write_head(method, path, origin.header, headers, body)
+            return await self._exchange(origin, head, body)
+        except UpstreamError as error:
+            self.name(error)
+            raise
+
+    async def _exchange(self, origin: Origin, head: bytes, body: bytes | None) -> Answer:
+        connection = await self._acquire(origin)
+        try:
+            await connection.request(head, body)
+        except StaleError:
+            self._drop(connection)
+            if not connection.reused:
+                raise
+            # The provider closed an idle connection while we wrote to it. No byte of an answer came,
+            # so asking once more on a new connection loses nothing but the time.
+            connection = await self._connect(origin)
+            try:
+                await connection.request(head, body)
+            except BaseException:
+                self._drop(connection)
+                raise
+        except BaseException:  # also when the client hangs up: what is half said cannot be said again
+            self._drop(connection)
+            raise
+        return PoolAnswer(self, origin, connection)
+
+    async def _acquire(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        while True:
+            idle = self._idle.get(origin)
+            while idle:
+                connection = idle.pop()
+                if connection.is_open and loop.time() - connection.idle_since < self._settings.keepalive_s:
+                    return connection
+                self._drop(connection)
+            if not self._limit or len(self._connections) + self._opening < self._limit:
+                return await self._connect(origin)
+            if not self._evict(origin):
+                await self._wait(loop)
+
+    def _evict(self, origin: Origin) -> bool:
+        """Make room by closing an idle connection to another origin."""
+        for other, idle in self._idle.items():
+            if other != origin and idle:
+                self._drop(idle.popleft())
+                return True
+        return False
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # it was our turn, and we do not take it
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    async def _connect(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        self._opening += 1
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop),
+                    origin.host,
+                    origin.port,
+                    ssl=self._ssl if origin.is_tls else None,
+                    server_hostname=(self._settings.server_name or origin.host) if origin.is_tls else None,
+                )
+        except TimeoutError as error:
+            raise UpstreamError(
+                "no connection within the time allowed", kind=ErrorKind.UPSTREAM_TIMEOUT
+            ) from error
+        except ssl.SSLCertVerificationError as error:
+            raise UpstreamError(
+                "its certificate is not valid", kind=ErrorKind.UPSTREAM_UNREACHABLE
+            ) from error
+        except ssl.SSLError as error:
+            raise UpstreamError("the TLS handshake failed", kind=ErrorKind.UPSTREAM_UNREACHABLE) from error
+        except OSError as error:
+            raise UpstreamError(_reason(error), kind=ErrorKind.UPSTREAM_UNREACHABLE) from error
+        finally:
+            self._opening -= 1
+            if self._waiting:
+                self._wake()
+        self._connections.add(connection)
+        return connection
+
+    def release(self, origin: Origin, connection: Connection) -> None:
+        """Take a connection back: for the next request if that may follow, else to be closed."""
+        if not self._is_open or not connection.reusable:
+            self._drop(connection)
+            return
+        loop = asyncio.get_running_loop()
+        connection.rest(loop.time())
+        self._idle.setdefault(origin, deque()).append(connection)
+        if self._reaper is None:
+            self._reaper = loop.call_later(self._settings.keepalive_s, self._reap)
+        if self._waiting:
+            self._wake()
+
+    def _reap(self) -> None:
+        """Close connections that nobody has used for too long; come back for the oldest of the rest."""
+        loop = asyncio.get_running_loop()
+        keepalive_s = self._settings.keepalive_s
+        oldest = loop.time() - keepalive_s
+        for idle in self._idle.values():
+            while idle and (idle[0].idle_since <= oldest or not idle[0].is_open):
+                self._drop(idle.popleft())
+        left = [idle[0].idle_since for idle in self._idle.values() if idle]
+        self._reaper = loop.call_at(min(left) + keepalive_s, self._reap) if left else None
+
+    def _drop(self, connection: Connection) -> None:
+        connection.abort()
+        self._connections.discard(connection)
+        if self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _split(self, url: str) -> tuple[Origin, str]:
+        known = self._urls.get(url)
+        if known is None:
+            known = split_url(url)
+            if len(self._urls) >= MAX_KNOWN_URLS:  # a client's query may make every URL a new one
+                self._urls.clear()
+            self._urls[url] = known
+        return known
+
+    def name(self, error: UpstreamError) -> None:
+        """Say whose failure it is: a connection does not know."""
+        if error.provider is None:
+            error.provider = self._provider
+            error.message = f'provider "{self._provider}": {error.message}'
+
+
+class PoolAnswer(Answer):
+    """An answer on a connection of the pool, which gets it back when the answer is closed."""
+
+    def __init__(self, pool: PoolTransport, origin: Origin, connection: Connection) -> None:
+        self.status = connection.status
+        self.headers = connection.headers
+        self._pool = pool
+        self._origin = origin
+        self._connection: Connection | None = connection
+
+    async def chunk(self) -> bytes:
+        if self._connection is None:
+            return b""
+        try:
+            return await self._connection.chunk()
+        except UpstreamError as error:
+            self._pool.name(error)
+            raise
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.release(self._origin, connection)
+
+
+def split_url(url: str) -> tuple[Origin, str]:
+    """Return where a URL leads, and its path with the query. Raises UpstreamError if it leads nowhere."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UpstreamError("its base_url is not a valid URL", kind=ErrorKind.MISCONFIGURED)
+    is_tls = parts.scheme == "https"
+    default = 443 if is_tls else 80
+    port = port or default
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    header = host if port == default else f"{host}:{port}"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Origin(parts.hostname, port, is_tls, header), path
+
+
+def write_head(method: str, path: str, host: str, headers: CIMultiDict[str], body: bytes | None) -> bytes:
+    """Write a request's head. Raises UpstreamError if any part of it would begin a line of its own."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        raise UpstreamError("a header of the request holds a line break", kind=ErrorKind.MISCONFIGURED)
+    return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "it refused the connection"
+    if isinstance(error, socket.gaierror):
+        return "its host name is not known"
+    return "no connection could be made"
