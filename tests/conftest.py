@@ -21,6 +21,12 @@ class Complete:
         self.records.append(record)
 
 
+@pytest.fixture(autouse=True)
+def no_installed_plugins(monkeypatch):
+    """Whatever plugins are installed beside the tests, they are not what is tested."""
+    monkeypatch.setattr("aigw.assemble.discover", dict)
+
+
 @pytest.fixture
 async def upstream(aiohttp_server):
     """A provider over real HTTP that plays what the test scripted."""

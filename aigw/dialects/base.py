@@ -21,7 +21,14 @@ Tree = dict[str, Any]
 
 @frozen
 class Encoded:
-    """A tree in the target's format, and the paths of what that format could not hold."""
+    """A tree in the target's format, and the paths of what that format could not hold.
+
+    A path names the place in the canonical `Request`, so that it reads the same whatever the two formats
+    are: `items[2]` for a whole item, `items[2].parts[0]`, `items[2].signature`, `tools[1]`,
+    `sampling.top_k`, `response_format.description`. What one format alone has is named by its key among
+    the extras, without the scope: `anthropic:container` of the request, and
+    `items[2].parts[0].anthropic:cache_control` of a part.
+    """
 
     tree: Tree
     dropped: tuple[str, ...] = ()
@@ -55,12 +62,15 @@ class StreamGrammar:
     examine: (event name, data) of one frame -> Sighting. Raises ProtocolError on what is not the format.
     encode_error: the frame that tells a client of a failure, and ends its stream.
     closing: bytes that end a whole answer, for providers that are known to leave them out.
+    terminal_mark: whether the format has a mark that the answer is whole at all; where it has none, a
+        stream is whole when a frame was `finished` and then the bytes end.
     """
 
     suspects: tuple[bytes, ...]
     examine: Callable[[str | None, bytes], Sighting]
     encode_error: Callable[[GatewayError], bytes]
     closing: bytes = b""
+    terminal_mark: bool = True
 
 
 class StreamDecoder(Protocol):
@@ -101,6 +111,9 @@ class Dialect:
     decode_request raises ClientError with `param` on a malformed tree; decode_response and
     decode_stream raise ProtocolError. encode_* never fail on a valid canonical value: what the
     format cannot hold is listed in `Encoded.dropped`.
+
+    lenient_stream_decoder: takes a finish reason for the end, where a provider leaves the format's mark out.
+    array_stream_encoder: writes a stream as one JSON array, where the format knows that framing.
     """
 
     name: str
@@ -114,7 +127,8 @@ class Dialect:
     encode_error: Callable[[GatewayError], tuple[int, Tree]]
     read_usage: Callable[[Mapping[str, Any]], Usage | None]
     grammar: StreamGrammar
-    media_type: str = "text/event-stream"
+    lenient_stream_decoder: Callable[[], StreamDecoder] | None = None
+    array_stream_encoder: Callable[[Request | None], StreamEncoder] | None = None
 
 
 def join_frames(encoder: StreamEncoder, events: Iterable[Event]) -> bytes:

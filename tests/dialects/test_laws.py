@@ -9,9 +9,13 @@ import openai.types.chat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import anthropic_wire, gemini_wire, openresponses_wire
 
-from aigw.dialects.base import join_frames
+from aigw.dialects.anthropic import ANTHROPIC
+from aigw.dialects.base import Sighting, join_frames
+from aigw.dialects.gemini import GEMINI
 from aigw.dialects.openai_chat import OPENAI_CHAT
+from aigw.dialects.openresponses import OPENRESPONSES
 from aigw.errors import ClientError, GatewayError, ProtocolError, UpstreamError
 from aigw.model import (
     Choice,
@@ -36,16 +40,21 @@ from aigw.model import (
     fold,
     unfold,
 )
-from aigw.wire.sse import split_frames
+from aigw.wire.sse import cut_frames, split_frames
 
 
 class Case(NamedTuple):
-    """A dialect, its published schema and automaton as checks, and field names to fuzz with."""
+    """A dialect, its published schema and automaton as checks, and field names to fuzz with.
+
+    holds, holds_request: what remains of an answer, or a request, in a format that cannot say it all.
+    """
 
     dialect: Any
     check_whole: Any
     check_stream: Any
     words: Any
+    holds: Any = lambda response: response
+    holds_request: Any = lambda request: request
 
 
 def check_chat_whole(tree):
@@ -87,7 +96,12 @@ CHAT_WORDS = re.findall(
     """,
 )
 
-CASES = [Case(OPENAI_CHAT, check_chat_whole, check_chat_stream, CHAT_WORDS)]
+CASES = [
+    Case(OPENAI_CHAT, check_chat_whole, check_chat_stream, CHAT_WORDS),
+    Case(ANTHROPIC, *anthropic_wire.CHECKS),
+    Case(OPENRESPONSES, *openresponses_wire.CHECKS),
+    Case(GEMINI, *gemini_wire.CHECKS),
+]
 
 every_dialect = pytest.mark.parametrize("case", CASES, ids=lambda case: case.dialect.name)
 
@@ -204,6 +218,7 @@ def test_fold_of_a_stream_equals_the_decoded_whole(case, response):
 @lawful
 @given(responses())
 def test_round_trip_of_a_whole_answer_keeps_its_meaning(case, response):
+    response = case.holds(response)
     tree = json.loads(json.dumps(case.dialect.encode_response(response, None)))
     assert meaning(case.dialect.decode_response(tree)) == meaning(response)
 
@@ -212,6 +227,7 @@ def test_round_trip_of_a_whole_answer_keeps_its_meaning(case, response):
 @lawful
 @given(responses())
 def test_round_trip_of_a_streamed_answer_keeps_its_meaning(case, response):
+    response = case.holds(response)
     data = write_stream(case.dialect, response)
     assert meaning(fold(read_stream(case.dialect, [data]))) == meaning(response)
 
@@ -248,8 +264,9 @@ def requests(draw):
 @lawful
 @given(requests())
 def test_round_trip_of_a_request_keeps_all_but_what_was_declared_lost(case, request):
+    request = case.holds_request(request)
     encoded = case.dialect.encode_request(request)
-    again = case.dialect.decode_request(json.loads(json.dumps(encoded.tree)))
+    again = case.dialect.decode_request({"model": request.model, **json.loads(json.dumps(encoded.tree))})
     assert encoded.dropped == ()
     assert again == request
 
@@ -278,13 +295,16 @@ def test_grammar_a_failure_at_any_point_still_ends_the_stream_once(case, respons
 @lawful
 @given(responses())
 def test_grammar_a_watcher_sees_the_one_terminal_mark_and_the_counts(case, response):
+    response = case.holds(response)
     grammar = case.dialect.grammar
     seen = [
         grammar.examine(frame.event, frame.data)
         for frame in split_frames(write_stream(case.dialect, response))
     ]
-    assert [sighting.terminal for sighting in seen].count(True) == 1
-    assert seen[-1].terminal
+    assert [sighting.terminal for sighting in seen].count(True) == grammar.terminal_mark
+    assert (
+        seen[-1].terminal or seen[-1].finished or seen[-1] == Sighting()
+    )  # what may follow the mark says nothing
     assert not any(sighting.error for sighting in seen)
     told = [sighting.usage.total for sighting in seen if sighting.usage]
     assert told[-1:] == ([response.usage.total] if response.usage else [])
@@ -306,7 +326,7 @@ def test_grammar_every_frame_without_a_suspect_is_plain(case, response):
 @given(responses(), st.integers(0, 10**6))
 def test_a_stream_that_stops_short_is_a_failure(case, response, where):
     data = write_stream(case.dialect, response)
-    events = read_stream(case.dialect, [data[: where % (len(data) - len(case.dialect.grammar.closing))]])
+    events = read_stream(case.dialect, [data[: where % max(1, len(data) - len(cut_frames(data)[-1]))]])
     assert isinstance(events[-1], Failed)
     assert not any(isinstance(event, Finished) for event in events)
 
@@ -416,7 +436,9 @@ def test_no_surprises_strange_deltas_keep_the_laws_of_events(case, data):
 def test_no_surprises_arbitrary_json_as_a_request_is_the_clients_fault_or_fine(case, data):
     tree = data.draw(st.dictionaries(st.sampled_from(case.words), json_values(case.words), max_size=6))
     try:
-        request = case.dialect.decode_request({"model": "m", "messages": [], **tree})
+        request = case.dialect.decode_request(
+            {"model": "m", "messages": [], "input": [], "contents": [], **tree}
+        )
     except ClientError:
         return
     json.dumps(case.dialect.encode_request(request).tree)

@@ -5,6 +5,8 @@ and `reasoning_details`, content as a list (Mistral), token counts in `x_groq`, 
 Source: OpenAI's API reference, read 2026-11, and recorded traffic of a dozen providers.
 """
 
+from functools import partial
+
 from aigw.dialects.base import Dialect
 from aigw.dialects.openai_chat.errors import decode_error, encode_error
 from aigw.dialects.openai_chat.fields import NAME
@@ -29,4 +31,5 @@ OPENAI_CHAT = Dialect(
     encode_error=encode_error,
     read_usage=read_usage,
     grammar=GRAMMAR,
+    lenient_stream_decoder=partial(ChatStreamDecoder, done_required=False),
 )

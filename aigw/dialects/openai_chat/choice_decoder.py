@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from aigw.dialects.base import Tree
+from aigw.dialects.call_ids import unpack_call_id
 from aigw.dialects.openai_chat.annotations import decode_annotations
 from aigw.dialects.openai_chat.call_tracker import Call, CallTracker
 from aigw.dialects.openai_chat.fields import (
     LOGPROBS,
+    NAME,
     REASONING_DETAILS,
     REASONING_FIELDS,
     THINKING_PART,
@@ -54,6 +56,7 @@ from aigw.model import (
     TextDelta,
     TextPart,
 )
+from aigw.model.seal import seal
 
 _CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs"))
 _MESSAGE = "message"
@@ -71,6 +74,7 @@ class ChoiceDecoder:
         "_last_extras",
         "_part",
         "_part_kind",
+        "_sealed",
         "_seed",
         "_thinking_fields",
         "choice",
@@ -93,6 +97,7 @@ class ChoiceDecoder:
         self._held: dict[object, list[Callable[[], None]]] | None = None
         self._last_extras: Extras = {}
         self._thinking_fields: str | None = None
+        self._sealed: set[str] = set()
 
     def feed(self, tree: Tree) -> None:
         """Take one element of a chunk's `choices`."""
@@ -270,6 +275,7 @@ class ChoiceDecoder:
     def _reasoning(self, text: str, marks: Extras, details: list[Any]) -> None:
         if self._key is not _REASONING:
             self._open(_REASONING, Reasoning(extras=marks))
+            self._sealed = set()
             self._thinking_fields = marks.get(REASONING_FIELDS)
         elif text and self._thinking_fields == "":
             # It began with details alone; only now is known where its text stands.
@@ -289,10 +295,19 @@ class ChoiceDecoder:
         # No details of its own to say: they follow, as they came.
         none: Extras = {REASONING_DETAILS: []}
         if signature := text_of(detail.get("signature")):
+            signature = self._seal("signature", signature)
             self.out.append(ReasoningDelta(self._index, signature, "signature", 0, self.choice, none))
         if data := text_of(detail.get("data")):
             kind: Any = "redacted" if detail.get("redacted") is True else "encrypted"
+            data = self._seal(kind, data)
             self.out.append(ReasoningDelta(self._index, data, kind, 0, self.choice, none))
+
+    def _seal(self, kind: str, value: str) -> str:
+        # Pieces of one value: what is put together of them is sealed once.
+        if kind in self._sealed:
+            return value
+        self._sealed.add(kind)
+        return seal(NAME, value)
 
     # Tool calls.
 
@@ -311,8 +326,12 @@ class ChoiceDecoder:
     def _call(self, call: Call, text: str) -> None:
         if not call.opened:
             call.opened = True
-            call_id = call.id or synthetic_call_id(self._seed, self.choice, call.number)
-            skeleton = FunctionCall(call_id, call.name, freeform=call.freeform, extras=dict(call.extras))
+            written = call.id or synthetic_call_id(self._seed, self.choice, call.number)
+            call_id, signature = unpack_call_id(written)
+            extras = dict(call.extras)
+            skeleton = FunctionCall(
+                call_id, call.name, freeform=call.freeform, signature=signature, extras=extras
+            )
             self._open(call, skeleton)
         elif self._key is not call:
             if text.strip():

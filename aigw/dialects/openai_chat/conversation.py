@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from attrs import evolve
 
 from aigw.dialects.base import Tree
+from aigw.dialects.call_ids import unpack_call_id
+from aigw.dialects.dropped import lost_extras
 from aigw.dialects.openai_chat.fields import (
     LEGACY,
     MESSAGE_SCOPE,
@@ -19,6 +22,7 @@ from aigw.dialects.openai_chat.fields import (
     text_or_none,
 )
 from aigw.dialects.openai_chat.messages import decode_assistant, encode_assistant, from_this_format, joins
+from aigw.dialects.openai_chat.opaque import OPAQUE_FIELDS, TO_PROVIDER
 from aigw.dialects.openai_chat.parts import decode_content, encode_part
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import (
@@ -32,6 +36,7 @@ from aigw.model import (
     Request,
     TextPart,
 )
+from aigw.model.seal import unseal
 
 _PLAIN = frozenset(("role", "content", "name"))
 _TOOL = frozenset(("role", "content", "name", "tool_call_id"))
@@ -72,7 +77,7 @@ def _decode_other(role: str, tree: Tree, path: str, before: list[Item]) -> Item:
     parts = decode_content(tree.get("content"), f"{path}.content")
     name = text_or_none(tree.get("name"))
     if role == "tool":
-        call_id = text_of(tree.get("tool_call_id"))
+        call_id, _ = unpack_call_id(text_of(tree.get("tool_call_id")))
         extras = keep(tree, _TOOL, MESSAGE_SCOPE)
         return FunctionCallOutput(call_id, parts, name=name, extras=extras)
     if role == "function":
@@ -93,28 +98,38 @@ def encode_messages(request: Request, dropped: list[str]) -> list[Tree]:
     messages: list[Tree] = []
     if request.instructions is not None:
         messages.append({"role": "system", "content": request.instructions})
-    group: list[Item] = []
+    group: dict[str, Item] = {}
     for number, item in enumerate(request.items):
-        if isinstance(item, Reasoning) and not from_this_format(item.extras):
+        path = f"items[{number}]"
+        if isinstance(item, Reasoning) and not from_this_format(item):
             # A provider that never showed its thinking in this format refuses to take any back.
-            dropped.append(f"items[{number}]")
+            dropped.append(path)
             continue
+        if group and (not joins(item) or _starts(item, group.values())):
+            messages.append(_encode_group(group, dropped))
+            group = {}
         if joins(item):
-            if group and _starts(item, group):
-                messages.append(encode_assistant(group, dropped))
-                group = []
-            group.append(item)
-            continue
-        if group:
-            messages.append(encode_assistant(group, dropped))
-            group = []
-        _append_other(messages, item, f"items[{number}]", dropped)
+            group[path] = item
+        else:
+            _append_other(messages, item, path, dropped)
     if group:
-        messages.append(encode_assistant(group, dropped))
+        messages.append(_encode_group(group, dropped))
     return messages
 
 
-def _starts(item: Item, group: list[Item]) -> bool:
+def _encode_group(group: dict[str, Item], dropped: list[str]) -> Tree:
+    for path, item in group.items():
+        dropped += lost_extras(NAME, item.extras, path)
+        if isinstance(item, FunctionCall) and item.signature is not None:
+            dropped.append(f"{path}.signature")
+        if isinstance(item, Reasoning):
+            values = {field: getattr(item, field) for field in OPAQUE_FIELDS}
+            foreign = [field for field, value in values.items() if value and unseal(NAME, value) is None]
+            dropped += [f"{path}.{field}" for field in foreign]
+    return encode_assistant(list(group.values()), TO_PROVIDER, dropped, list(group))
+
+
+def _starts(item: Item, group: Collection[Item]) -> bool:
     if STARTS_MESSAGE in item.extras:
         return True
     # A message may not part tool calls from their outputs.
@@ -126,6 +141,7 @@ def _starts(item: Item, group: list[Item]) -> bool:
 
 
 def _append_other(messages: list[Tree], item: Item, path: str, dropped: list[str]) -> None:
+    dropped += lost_extras(NAME, item.extras, path)
     match item:
         case Message():
             messages.append(_encode_message(item, path, dropped))
@@ -160,6 +176,8 @@ def _encode_output(item: FunctionCallOutput, path: str, dropped: list[str]) -> T
 def _encode_content(parts: tuple[Part, ...], path: str, dropped: list[str]) -> str | list[Tree]:
     if not parts:
         return ""
+    for number, part in enumerate(parts):
+        dropped += lost_extras(NAME, part.extras, f"{path}.parts[{number}]")
     if len(parts) == 1 and isinstance(parts[0], TextPart) and not restore(parts[0].extras):
         return parts[0].text
     content = []

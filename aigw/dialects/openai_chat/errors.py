@@ -56,6 +56,7 @@ STATUS_AND_TYPE: dict[ErrorKind, tuple[int, str]] = {
 _CODES: dict[str, ErrorKind] = {
     "context_length_exceeded": ErrorKind.CONTEXT_LENGTH,
     "string_above_max_length": ErrorKind.CONTEXT_LENGTH,
+    "exceed_context_size_error": ErrorKind.CONTEXT_LENGTH,  # llama.cpp
     "content_filter": ErrorKind.CONTENT_FILTER,
     "content_policy_violation": ErrorKind.CONTENT_FILTER,
     "model_not_found": ErrorKind.MODEL_NOT_FOUND,

@@ -6,13 +6,15 @@ item of its own. Fields of the message that nobody knows travel with its first i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from attrs import evolve
 
 from aigw.dialects.base import Tree
+from aigw.dialects.call_ids import unpack_call_id
+from aigw.dialects.dropped import lost_extras
 from aigw.dialects.openai_chat.annotations import decode_annotations, encode_annotation
 from aigw.dialects.openai_chat.fields import (
     LEGACY,
@@ -29,11 +31,11 @@ from aigw.dialects.openai_chat.fields import (
     text_of,
     text_or_none,
 )
+from aigw.dialects.openai_chat.opaque import Reader, is_own
 from aigw.dialects.openai_chat.parts import decode_content, encode_part, media_from_url, url_of
 from aigw.dialects.openai_chat.reasoning import FIELDS, decode_reasoning, encode_reasoning
 from aigw.model import (
     AudioPart,
-    Extras,
     ForeignPart,
     FunctionCall,
     ImagePart,
@@ -69,8 +71,8 @@ def decode_assistant(tree: Tree, path: str, seed: str | None, choice: int = 0) -
     if thinking:
         items += [_thinking(part) for part in thinking]
         parts = [part for part in parts if not _is_thinking(part)]
-    elif (reasoning := decode_reasoning(tree)) is not None:
-        items.append(reasoning)
+    else:
+        items += decode_reasoning(tree)
     calls = decode_calls(tree, seed, choice)
     parts = _with_annotations(parts, tree) + _other_parts(tree)
     if parts == [TextPart("")] and (calls or items):
@@ -153,7 +155,9 @@ def _decode_call(tree: Tree, call_id: str) -> FunctionCall:
     inner = object_of(tree.get("custom" if freeform else "function"))
     extras = keep(tree, _CALL) | keep(inner, _FUNCTION, "@function/")
     text = text_of(inner.get("input")) if freeform else arguments_text(inner)
-    return FunctionCall(call_id, text_of(inner.get("name")), text, freeform=freeform, extras=extras)
+    call_id, signature = unpack_call_id(call_id)
+    name = text_of(inner.get("name"))
+    return FunctionCall(call_id, name, text, freeform=freeform, signature=signature, extras=extras)
 
 
 def arguments_text(tree: Tree) -> str:
@@ -164,17 +168,27 @@ def arguments_text(tree: Tree) -> str:
     return orjson.dumps(arguments).decode() if arguments is not None else ""
 
 
-def encode_assistant(items: Iterable[Item], dropped: list[str]) -> Tree:
-    """Write items as one assistant message; what it cannot hold is named in `dropped`."""
-    items = list(items)
+def encode_assistant(
+    items: Sequence[Item], reader: Reader, dropped: list[str], paths: Sequence[str] = ()
+) -> Tree:
+    """Write items as one assistant message; what it cannot hold is named in `dropped`.
+
+    paths: of the items, where anybody will read what was dropped.
+    """
+    paths = paths or [""] * len(items)
     tree: Tree = {"role": "assistant", "content": None}
     thinking = [item for item in items if isinstance(item, Reasoning)]
-    tree |= encode_reasoning([item for item in thinking if THINKING_PART not in item.extras])
-    parts = [part for item in items if isinstance(item, Message) for part in item.parts]
+    tree |= encode_reasoning([item for item in thinking if THINKING_PART not in item.extras], reader)
+    parts = [
+        (f"{path}.parts[{number}]", part)
+        for path, item in zip(paths, items, strict=True)
+        if isinstance(item, Message)
+        for number, part in enumerate(item.parts)
+    ]
     as_parts = [_encode_thinking(item) for item in thinking if THINKING_PART in item.extras]
     _encode_parts(tree, as_parts, parts, dropped)
     calls = [item for item in items if isinstance(item, FunctionCall)]
-    if modern := [encode_call(call) for call in calls if LEGACY not in call.extras]:
+    if modern := [encode_call(call, reader) for call in calls if LEGACY not in call.extras]:
         tree["tool_calls"] = modern
     for call in calls:
         if LEGACY in call.extras:
@@ -190,9 +204,12 @@ def _encode_thinking(item: Reasoning) -> Tree:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text} for text in item.content]}
 
 
-def _encode_parts(tree: Tree, content: list[Tree], parts: list[Part], dropped: list[str]) -> None:
+def _encode_parts(tree: Tree, content: list[Tree], parts: list[tuple[str, Part]], dropped: list[str]) -> None:
     plain = not content
-    for part in parts:
+    for path, part in parts:
+        dropped += lost_extras(NAME, part.extras, path)
+        if isinstance(part, TextPart) and part.signature is not None:
+            dropped.append(f"{path}.signature")
         match part:
             case RefusalPart():
                 tree["refusal"] = tree.get("refusal", "") + part.text
@@ -205,7 +222,7 @@ def _encode_parts(tree: Tree, content: list[Tree], parts: list[Part], dropped: l
             case _:
                 encoded = encode_part(part)
                 if encoded is None:
-                    dropped.append(f"content.{type(part).__name__}")
+                    dropped.append(path)
                     continue
                 plain = plain and encoded.keys() == {"type", "text"}
                 content.append(encoded)
@@ -229,14 +246,14 @@ def encode_audio(part: AudioPart) -> Tree:
     return tree
 
 
-def encode_call(call: FunctionCall) -> Tree:
+def encode_call(call: FunctionCall, reader: Reader) -> Tree:
     """Write one element of `tool_calls`."""
     inner = restore(call.extras, "@function/")
     if call.freeform:
         body: Tree = {"type": "custom", "custom": {"name": call.name, "input": call.arguments, **inner}}
     else:
         body = {"type": "function", "function": {"name": call.name, "arguments": call.arguments, **inner}}
-    return {"id": call.call_id, **body, **restore(call.extras)}
+    return {"id": reader.call_id(call), **body, **restore(call.extras)}
 
 
 def joins(item: Item) -> bool:
@@ -246,6 +263,6 @@ def joins(item: Item) -> bool:
     return isinstance(item, FunctionCall | Reasoning)
 
 
-def from_this_format(extras: Extras) -> bool:
-    """Say whether thinking came in one of this format's fields, so that it may go back in it."""
-    return REASONING_FIELDS in extras or THINKING_PART in extras
+def from_this_format(item: Reasoning) -> bool:
+    """Say whether thinking came from a provider of this format, so that it may go back to one."""
+    return REASONING_FIELDS in item.extras or THINKING_PART in item.extras or is_own(item)

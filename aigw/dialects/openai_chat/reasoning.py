@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attrs import evolve
+
 from aigw.dialects.base import Tree
 from aigw.dialects.openai_chat.fields import (
     REASONING_DETAILS,
@@ -18,7 +20,8 @@ from aigw.dialects.openai_chat.fields import (
     object_of,
     text_of,
 )
-from aigw.model import Extras, Reasoning
+from aigw.dialects.openai_chat.opaque import Reader, is_portable, items_from, seal_own
+from aigw.model import Extras, Reasoning, ReasoningDelta
 
 TEXT_FIELDS = ("reasoning_content", "reasoning")
 FIELDS = frozenset((*TEXT_FIELDS, "reasoning_details"))
@@ -33,20 +36,22 @@ def read_texts(tree: Tree) -> tuple[str, str]:
     return tree[told[0]] if told else "", ",".join(fields)
 
 
-def decode_reasoning(tree: Tree) -> Reasoning | None:
-    """Read the thinking of a whole message, if it shows any."""
+def decode_reasoning(tree: Tree) -> list[Reasoning]:
+    """Read the thinking of a whole message: one item, unless a client brings several back."""
     text, fields = read_texts(tree)
     details = list_of(tree.get("reasoning_details"))
+    if is_portable(details):
+        return items_from(details)
     # DeepSeek insists on the field in what it is sent back, even empty.
     empty = any(tree.get(field) == "" for field in TEXT_FIELDS)
     if not text and not details and not empty:
-        return None
+        return []
     extras: Extras = {REASONING_FIELDS: fields}
     if details:
         extras[REASONING_DETAILS] = details
     summaries = _details(details, "reasoning.summary", "summary")
     texts = (text,) if text or not details else _details(details, "reasoning.text", "text")
-    return Reasoning(
+    item = Reasoning(
         summary=() if text else summaries,
         content=texts,
         signature="".join(_details(details, "reasoning.text", "signature")) or None,
@@ -54,6 +59,7 @@ def decode_reasoning(tree: Tree) -> Reasoning | None:
         redacted=_encrypted(details, redacted=True),
         extras=extras,
     )
+    return [seal_own(item)]
 
 
 def _details(details: list[Any], kind: str, field: str) -> tuple[str, ...]:
@@ -66,34 +72,50 @@ def _encrypted(details: list[Any], *, redacted: bool) -> str | None:
     return "".join(_details(own, "reasoning.encrypted", "data")) or None
 
 
-def encode_reasoning(items: Sequence[Reasoning]) -> Tree:
+def encode_reasoning(items: Sequence[Reasoning], reader: Reader) -> Tree:
     """Write the thinking of one message, in the fields it came in."""
     tree: Tree = {}
     details: list[Any] = []
-    for item in items:
+    for number, item in enumerate(items):
         text = "".join(item.content) or "\n\n".join(item.summary)
         fields = item.extras.get(REASONING_FIELDS, DEFAULT_FIELD)
         for field in fields.split(",") if fields and (item.content or item.summary) else ():
             tree[field] = tree.get(field, "") + text
-        details.extend(details_of(item))
+        details.extend(reader.details(item, number))
     if details:
         tree["reasoning_details"] = merge_details(details)
     return tree
 
 
-def details_of(item: Reasoning) -> list[Any]:
-    """Return what goes into `reasoning_details`: what came in it, or else opaque fields that must survive."""
-    known = item.extras.get(REASONING_DETAILS)
-    if isinstance(known, list):
-        return known
-    details: list[Any] = []
-    if item.signature is not None:
-        details.append({"type": "reasoning.text", "text": "".join(item.content), "signature": item.signature})
-    if item.encrypted_content is not None:
-        details.append({"type": "reasoning.encrypted", "data": item.encrypted_content})
-    if item.redacted is not None:
-        details.append({"type": "reasoning.encrypted", "data": item.redacted, "redacted": True})
-    return details
+class ReasoningDraft:
+    """An item of thinking put together from its deltas; kept for the opaque values it may end with."""
+
+    def __init__(self, item: Reasoning) -> None:
+        self._skeleton = item
+        self._pieces: dict[tuple[str, int], list[str]] = {}
+
+    def add(self, event: ReasoningDelta) -> None:
+        """Take one delta."""
+        if event.text:
+            self._pieces.setdefault((event.kind, event.part), []).append(event.text)
+
+    def item(self) -> Reasoning:
+        """Return what has come."""
+        known = self._skeleton
+        return evolve(
+            known,
+            summary=known.summary + self._texts("summary"),
+            content=known.content + self._texts("content"),
+            signature=self._joined("signature") or known.signature,
+            encrypted_content=self._joined("encrypted") or known.encrypted_content,
+            redacted=self._joined("redacted") or known.redacted,
+        )
+
+    def _texts(self, kind: str) -> tuple[str, ...]:
+        return tuple("".join(pieces) for (known, _), pieces in sorted(self._pieces.items()) if known == kind)
+
+    def _joined(self, kind: str) -> str:
+        return "".join(self._texts(kind))
 
 
 def merge_details(details: list[Any]) -> list[Any]:

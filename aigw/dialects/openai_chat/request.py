@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
+from aigw.dialects.dropped import lost_extras
 from aigw.dialects.openai_chat.conversation import decode_messages, encode_messages
 from aigw.dialects.openai_chat.fields import (
     EXTENSIONS,
@@ -182,7 +183,7 @@ def encode_request(request: Request) -> Encoded:
     _encode_stream(tree, request)
     if request.previous_response_id is not None:
         dropped.append("previous_response_id")
-    dropped += [key for key in extras if not key.startswith(NAME + ":") and "@" not in key]
+    dropped += lost_extras(NAME, extras)
     return Encoded({**tree, **restore(extras)}, tuple(dropped))
 
 
@@ -247,6 +248,7 @@ def _encode_tools(tree: Tree, request: Request, dropped: list[str]) -> None:
             dropped.append(f"tools[{number}]")
         else:
             tools.append(encoded)
+            dropped += lost_extras(NAME, tool.extras, f"tools[{number}]")
     if tools:
         tree["tools"] = tools
     if functions:

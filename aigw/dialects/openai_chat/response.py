@@ -21,6 +21,7 @@ from aigw.dialects.openai_chat.fields import (
 )
 from aigw.dialects.openai_chat.finish import decode_finish, encode_finish
 from aigw.dialects.openai_chat.messages import KNOWN_MESSAGE, decode_assistant, encode_assistant
+from aigw.dialects.openai_chat.opaque import TO_CLIENT
 from aigw.dialects.openai_chat.usage import encode_usage, read_usage
 from aigw.errors import ClientError, ProtocolError
 from aigw.model import (
@@ -126,7 +127,7 @@ def encode_response(response: Response, request: Request | None) -> Tree:
 
 
 def _encode_choice(choice: Choice) -> Tree:
-    message = encode_assistant(choice.items, [])
+    message = encode_assistant(choice.items, TO_CLIENT, [])
     message.setdefault("refusal", None)
     message |= restore(choice.extras, CHOICE_MESSAGE)
     return {

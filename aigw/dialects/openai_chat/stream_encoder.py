@@ -25,8 +25,9 @@ from aigw.dialects.openai_chat.fields import (
 from aigw.dialects.openai_chat.finish import encode_finish
 from aigw.dialects.openai_chat.grammar import CLOSING, encode_error_frame
 from aigw.dialects.openai_chat.messages import encode_audio, encode_call
+from aigw.dialects.openai_chat.opaque import TO_CLIENT
 from aigw.dialects.openai_chat.parts import encode_part
-from aigw.dialects.openai_chat.reasoning import DEFAULT_FIELD
+from aigw.dialects.openai_chat.reasoning import DEFAULT_FIELD, ReasoningDraft
 from aigw.dialects.openai_chat.response import CHOICE_MESSAGE
 from aigw.dialects.openai_chat.usage import encode_usage
 from aigw.errors import GatewayError
@@ -59,8 +60,6 @@ from aigw.model import (
     UsageReported,
 )
 
-_OPAQUE = frozenset(("signature", "encrypted", "redacted"))
-
 
 @define(eq=False)
 class _Choice:
@@ -73,7 +72,8 @@ class _Choice:
     legacy: bool = False
     thinking_fields: tuple[str, ...] = (DEFAULT_FIELD,)
     thinking_part: bool = False
-    details_told: bool = False
+    thoughts: int = -1
+    thinking: ReasoningDraft | None = None
     pending_delta: Tree = field(factory=dict)
     pending: Tree = field(factory=dict)
 
@@ -177,7 +177,8 @@ class ChatStreamEncoder:
                 choice.thinking_part = THINKING_PART in item.extras
                 choice.pending_delta |= restore(item.extras, CHOICE_MESSAGE)
                 details = item.extras.get(REASONING_DETAILS)
-                choice.details_told = bool(details)
+                choice.thoughts += 1
+                choice.thinking = None if details else ReasoningDraft(item)
                 if details:
                     return self._delta(event.choice, {"reasoning_details": details})
             case Message() as item:
@@ -192,7 +193,8 @@ class ChatStreamEncoder:
         if choice.legacy:
             return self._delta(number, {"function_call": {"name": item.name, "arguments": ""}})
         choice.calls += 1
-        return self._delta(number, {"tool_calls": [{"index": choice.calls, **encode_call(item)}]})
+        tree = {"index": choice.calls, **encode_call(item, TO_CLIENT)}
+        return self._delta(number, {"tool_calls": [tree]})
 
     def _on_text(self, event: TextDelta) -> bytes:
         choice = self._choices.get(event.choice) or self._choice(event.choice)
@@ -223,8 +225,10 @@ class ChatStreamEncoder:
         details = (event.extras or {}).get(REASONING_DETAILS)
         if details:
             delta["reasoning_details"] = details
-        elif event.kind in _OPAQUE and details is None and not choice.details_told:
-            delta["reasoning_details"] = [_opaque_detail(event)]
+        if details is not None:
+            choice.thinking = None
+        elif choice.thinking is not None:
+            choice.thinking.add(event)
         return self._delta(event.choice, delta) if delta else b""
 
     def _on_arguments(self, event: ArgumentsDelta) -> bytes:
@@ -300,7 +304,16 @@ class ChatStreamEncoder:
     def _on_failed(self, event: Failed) -> bytes:
         return self.fail(event.error)
 
-    def _nothing(self, _event: ItemClosed | Foreign) -> bytes:
+    def _on_closed(self, event: ItemClosed) -> bytes:
+        choice = self._choice(event.choice)
+        if choice.thinking is None:
+            return b""
+        item, choice.thinking = choice.thinking.item(), None
+        # What a client must keep is known only now, and told in one piece.
+        details = TO_CLIENT.details(item, choice.thoughts)
+        return self._delta(event.choice, {"reasoning_details": details}) if details else b""
+
+    def _nothing(self, _event: Foreign) -> bytes:
         return b""
 
     _table: ClassVar[dict[type, Callable[[Any, Any], bytes]]] = {
@@ -313,7 +326,7 @@ class ChatStreamEncoder:
         AudioDelta: _on_audio,
         PartAdded: _on_part,
         AnnotationAdded: _on_annotation,
-        ItemClosed: _nothing,
+        ItemClosed: _on_closed,
         ExtrasAdded: _on_extras,
         ChoiceFinished: _on_choice_finished,
         UsageReported: _on_usage,
@@ -321,10 +334,3 @@ class ChatStreamEncoder:
         Failed: _on_failed,
         Foreign: _nothing,
     }
-
-
-def _opaque_detail(event: ReasoningDelta) -> Tree:
-    if event.kind == "signature":
-        return {"type": "reasoning.text", "text": "", "signature": event.text}
-    detail: Tree = {"type": "reasoning.encrypted", "data": event.text}
-    return detail | {"redacted": True} if event.kind == "redacted" else detail

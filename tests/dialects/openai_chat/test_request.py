@@ -287,7 +287,7 @@ def test_what_this_format_cannot_hold_is_declared():
         Request(
             "m",
             items=(
-                Reasoning(content=("hm",), signature="c2ln"),
+                Reasoning(content=("hm",), signature="aigw1.anthropic.c2ln"),
                 Message("user", (ForeignPart("gemini", {}), TextPart("hi"))),
                 ForeignItem("openresponses", {}),
                 FunctionCallOutput("c", (TextPart("bad"),), is_error=True),

@@ -30,6 +30,7 @@ from aigw.model import (
     fold,
     unfold,
 )
+from aigw.model.seal import seal
 from aigw.wire.sse import split_frames
 
 WIRE = Path(__file__).parents[2] / "wire" / "openai_chat"
@@ -198,21 +199,21 @@ def test_unknown_fields_of_chunks_survive():
 
 
 def test_opaque_fields_of_another_format_go_out_as_details_and_come_back():
-    item = Reasoning(content=("Hm",), signature="c2ln")
+    signature, redacted = seal("anthropic", "c2ln"), seal("anthropic", "ZW5j")
     events = [
         Started("r", "m", 1),
         ItemOpened(0, Reasoning()),
         ReasoningDelta(0, "Hm"),
-        ReasoningDelta(0, "c2ln", "signature"),
+        ReasoningDelta(0, signature, "signature"),
         ItemClosed(0),
         ItemOpened(1, Reasoning()),
-        ReasoningDelta(1, "ZW5j", "redacted"),
+        ReasoningDelta(1, redacted, "redacted"),
         ItemClosed(1),
         ChoiceFinished(FinishReason.STOP),
         Finished(FinishReason.STOP),
     ]
     (again,) = fold(decode(encode(events))).items
-    assert (again.content, again.signature, again.redacted) == (item.content, "c2ln", "ZW5j")
+    assert (again.content, again.signature, again.redacted) == (("Hm",), signature, redacted)
 
 
 def test_events_of_other_formats_are_passed_over():
