@@ -44,15 +44,15 @@ def build(gateway: Gateway) -> web.Application:
     app = web.Application(middlewares=CHAIN, client_max_size=gateway.config.server.max_body_bytes)
     app[GATEWAY] = gateway
     for endpoint in ENDPOINTS:
-        gateway.endpoints[app.router.add_route(endpoint.method, endpoint.path, answer)] = endpoint
+        path = endpoint.path.replace("{model}", "{model:.+}")
+        gateway.endpoints[app.router.add_route(endpoint.method, path, answer)] = endpoint
     for endpoint, handler in zip(LISTINGS, (list_models, show_model), strict=True):
         gateway.endpoints[app.router.add_route(endpoint.method, endpoint.path, handler)] = endpoint
     for path, page in PAGES:
         app.router.add_get(path, page)
     for method, path, own in gateway.registry.routes:
         app.router.add_route(method, path, own)
-    for finisher in gateway.registry.finishers:
-        finisher(app)
+    gateway.registry.finish(app)
     app.on_shutdown.append(gateway.drain_on_shutdown)
     app.cleanup_ctx.append(gateway.running)
     return app

@@ -13,7 +13,20 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from aigw.config import Config, KeyConfig, ProviderConfig, Secret, find_config, load, loads, structure
+from aigw.config import (
+    Config,
+    KeyConfig,
+    ProviderConfig,
+    Secret,
+    find_config,
+    load,
+    loads,
+    structure,
+    target_path,
+    unknown_provider,
+)
+from aigw.config.place import join
+from aigw.config.secrets import MASK
 from aigw.errors import ConfigError
 from aigw.gateway import Gateway
 from aigw.hooks.loader import Found, discover
@@ -25,6 +38,7 @@ from aigw.upstream.http import Provider
 from aigw.upstream.provider import BaseProvider, Timeouts
 from aigw.upstream.registry import Target
 from aigw.upstream.transport.base import TransportSettings
+from aigw.upstream.transport.tls import make_ssl_context
 
 DEMO = "demo"
 
@@ -51,9 +65,9 @@ def to_config(config: Config | Mapping[str, Any] | str | Path | None, env: Mappi
     if config is None:
         config = Config()
     elif isinstance(config, Mapping):
-        config = loads(config, env, known_providers=[*CATALOG, DEMO])
+        config = loads(config, env, known_providers=None)
     elif not isinstance(config, Config):
-        config = load(Path(config), env, known_providers=[*CATALOG, DEMO])
+        config = load(Path(config), env, known_providers=None)
     key = env.get("AIGW_API_KEY")
     if not key or config.auth.keys:
         return config
@@ -81,10 +95,10 @@ def assemble(
             gateway.models.add_provider(provider, families=_families(provider))
         elif provider.name in config.providers:
             problems.append(f"providers.{provider.name}: a plugin provides a provider of that name")
-    _register_models(gateway, config, problems)
+    _register_models(gateway, config, env, problems)
     if problems:
         raise ConfigError(problems)
-    return Assembled(gateway, notes)
+    return Assembled(gateway, (*notes, *gateway.notes))
 
 
 def check_exposure(config: Config, host: str, *, authenticated: bool) -> None:
@@ -166,22 +180,29 @@ def make_provider(
             section.timeouts.read_s,
             section.timeouts.total_s,
         ),
-        settings=TransportSettings(
-            max_connections=section.pool.max_connections,
-            keepalive_s=section.pool.keepalive_s,
-            proxy=section.proxy.reveal() if section.proxy else None,
-            verify=section.tls.verify,
-            ca_file=section.tls.ca_file,
-            cert_file=section.tls.cert_file,
-            key_file=section.tls.key_file,
-            server_name=section.tls.server_name,
-        ),
+        settings=_transport_settings(name, section),
         forward_client_key=section.forward_client_key,
         forward_headers=section.forward_headers,
         transport=section.transport,
         stream_usage=section.stream_usage,
         done_optional=None if section.done_marker is None else section.done_marker == "optional",
     )
+
+
+def _transport_settings(name: str, section: ProviderConfig) -> TransportSettings:
+    """Return how to reach a provider. Raises ConfigError on files of no use, sooner than its first call."""
+    settings = TransportSettings(
+        max_connections=section.pool.max_connections,
+        keepalive_s=section.pool.keepalive_s,
+        proxy=section.proxy.reveal() if section.proxy else None,
+        verify=section.tls.verify,
+        ca_file=section.tls.ca_file,
+        cert_file=section.tls.cert_file,
+        key_file=section.tls.key_file,
+        server_name=section.tls.server_name,
+    )
+    make_ssl_context(name, settings)
+    return settings
 
 
 @frozen
@@ -239,28 +260,34 @@ def _demo_if_alone(gateway: Gateway, providers: dict[str, BaseProvider]) -> tupl
     return (note,)
 
 
-def _register_models(gateway: Gateway, config: Config, problems: list[str]) -> None:
+def _register_models(gateway: Gateway, config: Config, env: Mapping[str, str], problems: list[str]) -> None:
     for name, model in config.models.items():
         targets = []
         for index, target in enumerate(model.targets):
             provider = gateway.models.providers.get(target.provider)
             if provider is None:
                 if target.provider not in config.providers:  # else its own mistake has been told
-                    problems.append(_unmade(f'models."{name}".targets[{index}].provider', target.provider))
+                    problems.append(_nowhere(target_path(name, index), target.provider, gateway, env))
                 continue
-            targets.append(Target(provider, target.model or ("*" if "*" in name else name), target.weight))
+            own_name = target.model or ("*" if "*" in name else name)
+            targets.append(Target(provider, own_name, target.weight, target.profile))
         if targets:
             try:
                 gateway.models.register(name, targets=targets, prefer=model.prefer, aliases=model.aliases)
             except ValueError as error:
-                problems.append(f'models."{name}": {error}')
+                problems.append(f"{join('models', name)}: {error}")
 
 
-def _unmade(path: str, provider: str) -> str:
+def _nowhere(path: str, provider: str, gateway: Gateway, env: Mapping[str, str]) -> str:
     row = CATALOG.get(provider)
-    variables = (*row.key_env, *row.url_env) if row else ()
-    wanted = f"{' or '.join(variables)} in the environment, or " if variables else ""
-    return f'{path}: got "{provider}", wanted {wanted}a section [providers.{provider}]'
+    if row is not None:
+        variables = (*row.key_env, *row.url_env)
+        wanted = f"{' or '.join(variables)} in the environment, or " if variables else ""
+        return f'{path}: got "{provider}", wanted {wanted}a section [providers.{provider}]'
+    if any(provider == value.partition("/")[0] for value in env.values()):
+        provider = MASK  # from the environment, then, where it may be a key put into the wrong variable
+    named = {*gateway.models.providers, *gateway.config.providers}
+    return unknown_provider(path, provider, {*named, *CATALOG, DEMO}, named)
 
 
 def _families(provider: BaseProvider) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ from attrs import evolve
 
 from aigw import server
 from aigw.assemble import Assembled, assemble, check_exposure, read_config
+from aigw.builtin import builtins
 from aigw.config import Config
 from aigw.errors import ConfigError
-from aigw.hooks.loader import discover
-from aigw.hooks.table import HOOK_NAMES, PluginError
+from aigw.hooks.loader import discover, order, try_each, unknown_disabled
+from aigw.hooks.table import HOOK_NAMES, Hooks, PluginError
 from aigw.supervisor import supervise
 from aigw.upstream.catalog import CATALOG
 from aigw.version import __version__
@@ -154,15 +155,20 @@ def models(options: argparse.Namespace) -> int:
 
 
 def plugins(options: argparse.Namespace) -> int:
-    """List the plugins in force in their order, and those installed but not used."""
-    hooks = _made(configured(options)).gateway.hooks
-    for name in hooks.plugins:
+    """List the plugins in force in their order, those that cannot be, and those installed but not used."""
+    config = configured(options)
+    own, installed, hooks = builtins(config), discover(), Hooks()
+    used = order(own, installed, config.plugins)
+    failed = try_each(used, config.plugins, hooks)
+    for name in (plugin.name for plugin in used):
         points = [point for point in HOOK_NAMES if any(hook.plugin == name for hook in getattr(hooks, point))]
-        _print(f"{name}: {', '.join(points)}")
-    for name, found in discover().items():
-        if name not in hooks.plugins:
-            _print(f"{name}: installed ({found.source}), disabled")
-    return 0
+        told = str(failed[name]).splitlines() if name in failed else [", ".join(points)]
+        _print(*(f"{name}: {line}" for line in told))
+    for plugin in installed.values():
+        if plugin not in used:
+            _print(f"{plugin.name}: installed ({plugin.source}), disabled")
+    _print(*(f"note: {note}" for note in unknown_disabled({*own, *installed}, config.plugins)))
+    return 1 if failed else 0
 
 
 def providers(options: argparse.Namespace) -> int:

@@ -18,11 +18,12 @@ from aigw.app import OWN_ROUTES, build
 from aigw.builtin import builtins
 from aigw.config import Config
 from aigw.dialects.endpoints import Endpoint
-from aigw.hooks.loader import Found, load, order
+from aigw.hooks.loader import Found, load, order, unknown_disabled
 from aigw.hooks.registry import Registry
-from aigw.hooks.table import Hook, Hooks, PluginError
+from aigw.hooks.table import Hook, Hooks, blamed
 from aigw.pipeline.watchdog import Watchdog
 from aigw.upstream.listing import Listing
+from aigw.upstream.own_profiles import profile_book
 from aigw.upstream.registry import ModelRegistry
 
 logger = logging.getLogger("aigw")
@@ -34,12 +35,15 @@ class Gateway:
     config: settings of server, auth and plugins; by default open on loopback, with every built-in.
     installed: plugins to load beside the built-ins, as `hooks.loader.discover` finds them.
 
-    models: names -> targets. hooks: what plugins have put in force. registry: what they provide.
+    models: names -> targets. profiles: what models refuse. hooks: what plugins have put in force.
+    registry: what they provide.
+    notes: what a person who starts it should be told of the configuration.
     """
 
     def __init__(self, config: Config | None = None, *, installed: Mapping[str, Found] | None = None) -> None:
         self.config = config or Config()
         self.models = ModelRegistry()
+        self.profiles = profile_book(self.config.profiles)
         self.hooks = Hooks()
         self.registry = Registry()
         self.watchdog = Watchdog()
@@ -54,8 +58,9 @@ class Gateway:
         self._life = AsyncExitStack()
         for method, path in OWN_ROUTES:
             self.registry.keep_route(method, path)
-        used = order(builtins(self.config), installed or {}, self.config.plugins)
-        load(used, self.config.plugins, self.hooks)
+        own, others = builtins(self.config), installed or {}
+        load(order(own, others, self.config.plugins), self.config.plugins, self.hooks)
+        self.notes = unknown_disabled({*own, *others}, self.config.plugins)
         self.provide()
 
     def provide(self) -> None:
@@ -69,10 +74,8 @@ class Gateway:
                 hook.call(self.registry)
                 for provider in self.registry.providers.values():
                     self.models.add_provider(provider)
-            except PluginError:
-                raise
             except Exception as error:
-                raise PluginError(f'plugin "{hook.plugin}" failed in provide: {error!r}') from error
+                raise blamed(hook.plugin, "provide", error) from error
 
     def make_app(self) -> web.Application:
         """Return the web application: run it, or `parent.add_subapp("/ai/", gateway.make_app())`."""
@@ -88,14 +91,19 @@ class Gateway:
     async def drain(self, timeout_s: float) -> bool:
         """Say not ready, and wait until every running answer has ended; False if some were cut off.
 
-        Those that still run after `timeout_s` get their format's error event and end.
+        Those that still run after `timeout_s`, or when `hurry` is called, get their format's error event
+        and end.
         """
         self.draining = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        while self.in_flight and loop.time() < deadline:  # noqa: ASYNC110 - once in a process's life
+        while self.in_flight and loop.time() < deadline and not self.stopping:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         return not await self._stop_all()
+
+    def hurry(self) -> None:
+        """Let `drain` wait no longer: what still runs is cut off, and told."""
+        self.stopping = True
 
     async def _stop_all(self) -> int:
         """Cut off what still runs, give it a moment to tell its clients, and return how much it was."""
@@ -155,7 +163,7 @@ async def _set_up(hook: Hook, gateway: Gateway) -> AsyncIterator[None]:
     try:
         await context.__aenter__()
     except Exception as error:
-        raise PluginError(f'plugin "{hook.plugin}" failed in setup: {error!r}') from error
+        raise blamed(hook.plugin, "setup", error) from error
     try:
         yield
     finally:

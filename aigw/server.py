@@ -49,7 +49,11 @@ def loop_runner() -> Callable[..., int]:
 
 
 async def serve(made: Assembled, config: Config) -> int:
-    """Open the port, say so, wait for SIGTERM or SIGINT, drain."""
+    """Open the port, say so, wait for SIGTERM or SIGINT, drain; a second signal ends the drain.
+
+    A terminal's Ctrl-C reaches workers, too, but it is their supervisor that tells them to stop: heard
+    from both, once would count as twice.
+    """
     gateway = made.gateway
     runner = web.AppRunner(
         gateway.make_app(),
@@ -59,10 +63,16 @@ async def serve(made: Assembled, config: Config) -> int:
         shutdown_timeout=2.0,  # what was worth waiting for has been waited for by the drain
     )
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     supervisor = os.environ.get(WORKER)
+
+    def on_signal() -> None:
+        if stop.is_set():
+            gateway.hurry()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, on_signal)
+    loop.add_signal_handler(signal.SIGINT, on_signal if supervisor is None else _leave_it)
     orphaned = asyncio.create_task(_orphaned(int(supervisor), stop)) if supervisor else None
     try:
         await runner.setup()
@@ -80,6 +90,10 @@ async def serve(made: Assembled, config: Config) -> int:
             orphaned.cancel()
     logger.info("stopped")
     return 0
+
+
+def _leave_it() -> None:
+    """Do nothing about a signal that somebody else answers."""
 
 
 async def _listen(runner: web.AppRunner, config: Config, *, reuse_port: bool | None) -> None:

@@ -21,6 +21,7 @@ from attrs import define, field
 
 from aigw.config import Config
 from aigw.config.load import FILE_NAMES
+from aigw.hooks.loader import code
 from aigw.server import WORKER, cannot_listen, log_to_stderr
 
 logger = logging.getLogger("aigw")
@@ -130,6 +131,9 @@ class Supervisor:
         return 0 if self._terminate() else 1
 
     def _stop(self, *_: object) -> None:
+        if self._stopping:  # asked a second time: the workers end their waiting, too
+            for worker in self._workers:
+                worker.terminate()
         self._stopping = True
 
     def _bury(self) -> None:
@@ -181,9 +185,9 @@ def _ends_well(worker: subprocess.Popen[bytes], patience_s: float) -> bool:
 
 
 def _watched(path: Path | None) -> tuple[Path, ...]:
-    """Return the gateway's code, and the configuration file or all that could become one."""
+    """Return the code, also that of plugins, and the configuration file or all that could become one."""
     files = (path,) if path else tuple(Path.cwd() / name for name in FILE_NAMES)
-    return (Path(__file__).parent, *files)
+    return (Path(__file__).parent, *code(), *files)
 
 
 def _stamps(paths: Sequence[Path]) -> dict[Path, float]:

@@ -233,6 +233,36 @@ def test_a_provider_of_a_plugin_is_there_and_no_demo_beside_it():
     assert assembled.notes == ()
 
 
+def test_a_provider_of_a_plugin_may_be_a_target_of_a_file(tmp_path):
+    (tmp_path / "aigw.toml").write_text('models.fast = "house/x"\n')
+    plugin = house(lambda registry: registry.provider(aigw.DemoProvider("house")))
+    config = read_config(None, {}, tmp_path)
+    installed = {"house": Found("house", "test", lambda: plugin)}
+    assert leads(assemble(config, {}, installed=installed).gateway, "fast") == ["house/x"]
+    with pytest.raises(aigw.ConfigError, match=r'models\.fast\.targets\[0\]\.provider: got "house"'):
+        assemble(config, {}, installed={})
+
+
+def test_a_target_that_leads_nowhere_is_told_with_what_was_meant():
+    plugin = house(lambda registry: registry.provider(aigw.DemoProvider("house")))
+    tree = {"providers": {"box": {"base_url": ADDRESS}}, "models": {"m": model("hosue/x", "opena/y")}}
+    first, second = problems(tree, house=plugin)
+    wanted = "wanted one of the providers: box, house; did you mean"
+    assert first == f'models.m.targets[0].provider: got "hosue", {wanted} "house"?'
+    assert second == f'models.m.targets[1].provider: got "opena", {wanted} "openai"?'
+
+
+def test_a_key_put_where_a_provider_belongs_is_not_shown():
+    (line,) = problems({"models": {"m": model("${KEY}")}}, {"KEY": "sk-very-secret"})
+    assert line.startswith('models.m.targets[0].provider: got "***", wanted one of the providers: ')
+
+
+@pytest.mark.parametrize("files", [{"ca_file": "no.pem"}, {"cert_file": "no.pem", "key_file": "no.key"}])
+def test_tls_files_of_no_use_are_told_when_the_provider_is_made(files):
+    (line,) = problems({"providers": {"box": {"base_url": ADDRESS, "tls": files}}})
+    assert line.startswith('providers.box.tls: cannot use "no.pem"')
+
+
 def test_a_section_that_has_the_name_of_a_plugins_provider_is_told():
     plugin = house(lambda registry: registry.provider(aigw.DemoProvider("house")))
     told = problems({"providers": {"house": {"base_url": ADDRESS}}}, house=plugin)

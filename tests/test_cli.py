@@ -32,7 +32,7 @@ keys = [{ key = "sk-very-secret", key_hash = "x" }]
 kind = "nobody"
 api_key = "sk-also-secret"
 [models.fast]
-targets = ["nowhere/x"]
+targets = 3
 """
 
 
@@ -75,7 +75,7 @@ def test_check_says_what_a_sound_configuration_means(cli):
 def test_check_lists_every_mistake_and_no_secret(cli):
     done = cli("check", config=BAD)
     assert (done.returncode, done.stdout) == (1, "")
-    for path in ("server.port", "workerz", "auth.keys[0]", "models.fast.targets[0].provider"):
+    for path in ("server.port", "workerz", "auth.keys[0]", "models.fast.targets"):
         assert path in done.stderr
     assert "secret" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -104,6 +104,61 @@ def test_a_certificate_of_no_use_is_found_before_serving(cli):
     done = cli("check", config='[server]\ntls_cert_file = "none.pem"\ntls_key_file = "none.key"\n')
     assert done.returncode == 1
     assert done.stderr.startswith('server.tls_cert_file: cannot use "none.pem"')
+
+
+def test_a_providers_authority_of_no_use_is_found_before_serving(cli):
+    done = cli(
+        "check", config=GOOD + '[providers.own]\nbase_url = "https://x"\ntls = { ca_file = "no.pem" }\n'
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith('providers.own.tls: cannot use "no.pem"')
+
+
+def test_a_target_that_leads_nowhere_is_told_with_what_was_meant(cli):
+    done = cli("check", config=GOOD.replace("up/llama", "upp/llama"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        'models.fast.targets[0].provider: got "upp", wanted one of the providers: demo, up; '
+        'did you mean "up"?\n'
+    )
+
+
+def test_a_disabled_plugin_that_nobody_has_is_a_note(cli):
+    done = cli("check", config='[plugins]\ndisabled = ["acces-log"]\n')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'note: plugins.disabled[0]: no plugin is called "acces-log" here; did you mean' in done.stdout
+
+
+NEEDY = """
+from attrs import frozen
+
+@frozen
+class Settings:
+    word: str
+
+class Needy:
+    Config = Settings
+
+    def __init__(self, config): ...
+
+    def on_complete(self, record): ...
+"""
+
+
+def test_plugins_lists_every_plugin_with_what_is_wrong_with_one(cli, tmp_path):
+    info = tmp_path / "site" / "aigw_needy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: aigw-needy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[aigw.plugins]\nneedy = aigw_needy:Needy\n")
+    (tmp_path / "site" / "aigw_needy.py").write_text(NEEDY)
+    done = cli("plugins", PYTHONPATH=str(tmp_path / "site"))
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert "access-log: on_complete" in lines
+    assert "needy: plugins.needy.word: missing, wanted text" in lines
+    assert any(
+        "needy: plugins.needy: aigw-needy 1.0 is installed but not configured" in line for line in lines
+    )
 
 
 @pytest.mark.parametrize("flags", [["--prot", "1"], ["nonsense"], ["serve", "--port", "many"]])

@@ -168,9 +168,7 @@ async def test_the_environments_key_guards_an_embedded_gateway_too(aiohttp_clien
 
 def test_make_app_tells_every_mistake():
     with pytest.raises(aigw.ConfigError) as caught:
-        aigw.make_app(
-            {"server": {"port": -1, "prot": 1}, "models": {"m": {"targets": ["nowhere/x"]}}}, env={}
-        )
+        aigw.make_app({"server": {"port": -1, "prot": 1}, "models": {"m": {"targets": 3}}}, env={})
     told = str(caught.value)
     assert all(word in told for word in ("server.port", "prot", "models.m")), told
     assert len(caught.value.problems) == 3

@@ -169,6 +169,30 @@ def test_a_stop_cuts_off_what_takes_too_long_and_tells_the_client(serve, number)
     assert "1 answers were cut off" in served.log
 
 
+@pytest.mark.parametrize("more", [(), ("--workers", "2"), ("--reload",)], ids=["one", "workers", "reload"])
+@pytest.mark.parametrize(
+    "stop",
+    [lambda pid: os.kill(pid, signal.SIGTERM), lambda group: os.killpg(group, signal.SIGINT)],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+def test_a_second_stop_ends_the_waiting_at_once_and_tells_the_client(serve, stop, more):
+    served = serve("--port", "0", *more)
+    url = served.urls(2 if "--workers" in more else 1)[0]
+    with ask(url, "[[demo hang=3]]", stream=True) as response:
+        response.readline()
+        stop(served.process.pid)
+        served.wait_for("not ready any more, waiting for 1")
+        time.sleep(0.3)
+        assert "cut off" not in served.log
+        began_at = time.monotonic()
+        stop(served.process.pid)
+        rest = response.read().decode()
+    assert "shutting down" in rest
+    assert served.ended() == 0
+    assert time.monotonic() - began_at < 5
+    assert "1 answers were cut off" in served.log
+
+
 def test_tls_is_served(serve, tmp_path):
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")

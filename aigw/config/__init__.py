@@ -4,12 +4,13 @@ Imports nothing of aigw but `aigw.errors`: it knows no catalogue, no provider's 
 """
 
 from aigw.config.checks import Check, Wanted
-from aigw.config.crosscheck import cross_check
+from aigw.config.crosscheck import cross_check, target_path, unknown_provider
 from aigw.config.load import find_config, load, loads
+from aigw.config.profiles import ApiName, ProfileConfig
 from aigw.config.schema import (
     REST,
+    SHORT,
     Api,
-    ApiName,
     AuthConfig,
     Config,
     KeyConfig,
@@ -27,6 +28,7 @@ from aigw.config.structure import structure
 
 __all__ = [
     "REST",
+    "SHORT",
     "Api",
     "ApiName",
     "AuthConfig",
@@ -36,6 +38,7 @@ __all__ = [
     "ModelConfig",
     "PluginsConfig",
     "PoolConfig",
+    "ProfileConfig",
     "ProviderConfig",
     "Secret",
     "ServerConfig",
@@ -48,4 +51,6 @@ __all__ = [
     "load",
     "loads",
     "structure",
+    "target_path",
+    "unknown_provider",
 ]

@@ -1,4 +1,4 @@
-"""Mistakes that only show between settings: targets without a provider, names used twice.
+"""Mistakes that only show between settings: targets without a provider or profile, names used twice.
 
 Owns what a single value's check cannot see. Knows of the catalogue only the names it is given.
 """
@@ -12,14 +12,30 @@ from aigw.config.schema import Config
 
 
 def cross_check(
-    config: Config, known_providers: Collection[str] = (), shown: Callable[[str], str] = str
+    config: Config, known_providers: Collection[str] | None = (), shown: Callable[[str], str] = str
 ) -> list[str]:
     """Return one line per mistake; none for a sound config.
 
-    known_providers: names that need no [providers] entry of their own.
+    known_providers: names that need no [providers] entry of their own; None leaves providers to whoever
+        knows what plugins bring.
     shown: how a value may stand in a message (one that came from the environment may not).
     """
-    return [*_targets(config, known_providers, shown), *_aliases(config, shown)]
+    unknown = [] if known_providers is None else _targets(config, known_providers, shown)
+    return [*unknown, *_profiles(config, shown), *_aliases(config, shown)]
+
+
+def target_path(model: str, index: int) -> str:
+    """Return the path of a target's provider, as messages name it."""
+    return f"{join('models', model)}.targets[{index}].provider"
+
+
+def unknown_provider(path: str, text: str, known: Collection[str], named: Collection[str]) -> str:
+    """Return the line for a target that leads to no provider.
+
+    known: all that it could have been; named: those worth listing, without the whole catalogue.
+    """
+    wanted = ", ".join(sorted(named)) or "a name under [providers]"
+    return f"{path}: got {quote(text)}, wanted one of the providers: {wanted}{did_you_mean(text, known)}"
 
 
 def _targets(config: Config, known_providers: Collection[str], shown: Callable[[str], str]) -> Iterator[str]:
@@ -28,11 +44,20 @@ def _targets(config: Config, known_providers: Collection[str], shown: Callable[[
         for index, target in enumerate(model.targets):
             if target.provider in known:
                 continue
-            path = f"{join('models', name)}.targets[{index}].provider"
             text = shown(target.provider)
-            hint = did_you_mean(text, known)
-            wanted = ", ".join(sorted(config.providers)) or "a name under [providers]"
-            yield f"{path}: got {quote(text)}, wanted one of the providers: {wanted}{hint}"
+            yield unknown_provider(target_path(name, index), text, known, config.providers)
+
+
+def _profiles(config: Config, shown: Callable[[str], str]) -> Iterator[str]:
+    for name, model in config.models.items():
+        for index, target in enumerate(model.targets):
+            if target.profile is None or target.profile in config.profiles:
+                continue
+            path = f"{join('models', name)}.targets[{index}].profile"
+            known = ", ".join(sorted(config.profiles)) or "a name under [profiles]"
+            text = shown(target.profile)
+            hint = did_you_mean(text, sorted(config.profiles))
+            yield f"{path}: got {quote(text)}, wanted one of the profiles: {known}{hint}"
 
 
 def _aliases(config: Config, shown: Callable[[str], str]) -> Iterator[str]:

@@ -32,9 +32,16 @@ def wanted_by(kind: object) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     if isinstance(kind, type) and attrs.has(kind):
+        if short_field(kind) is not None:
+            return "text, a list or a table"
         return "text or a table" if hasattr(kind, "from_text") else "a table"
     members = [wanted_by(member) for member in get_args(kind) if member is not type(None)]
     return " or ".join(dict.fromkeys(members)) or "a value"
+
+
+def short_field(kind: type) -> str | None:
+    """Return the field that a text or a list in place of a class's table means, if it has such a one."""
+    return next((each.name for each in attrs.fields(kind) if each.metadata.get("short")), None)
 
 
 def has_shape(kind: object, value: object) -> bool:

@@ -28,10 +28,10 @@ def find_config(cwd: Path) -> Path | None:
     return next((cwd / name for name in FILE_NAMES if (cwd / name).is_file()), None)
 
 
-def load(path: Path, env: Mapping[str, str], known_providers: Collection[str] = ()) -> Config:
+def load(path: Path, env: Mapping[str, str], known_providers: Collection[str] | None = ()) -> Config:
     """Read a .toml, .yaml or .yml file.
 
-    known_providers: names of the catalogue, which targets may use without a [providers] entry.
+    known_providers: names that targets may use without a [providers] entry; None does not look at them.
     Raises ConfigError with all mistakes, each prefixed by the file's name.
     """
     try:
@@ -40,7 +40,7 @@ def load(path: Path, env: Mapping[str, str], known_providers: Collection[str] = 
         raise ConfigError([f"{path.name}: {line}" for line in error.problems]) from error
 
 
-def loads(tree: object, env: Mapping[str, str], known_providers: Collection[str] = ()) -> Config:
+def loads(tree: object, env: Mapping[str, str], known_providers: Collection[str] | None = ()) -> Config:
     """Make a Config from tables as a file has them (for library use). Raises ConfigError."""
     problems: list[str] = []
     place = Place("", problems)
@@ -49,7 +49,7 @@ def loads(tree: object, env: Mapping[str, str], known_providers: Collection[str]
     if config is not None:
         sources = {str(text): text.source for text in _interpolated(filled)}
         # A provider whose own mistakes were told is there all the same: its targets are not to blame.
-        known = {*known_providers, *_names(filled, "providers")}
+        known = None if known_providers is None else {*known_providers, *_names(filled, "providers")}
         problems += cross_check(config, known, lambda text: sources.get(text, text))
     if problems or config is None:
         raise ConfigError(problems)

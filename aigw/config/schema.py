@@ -14,17 +14,18 @@ from attrs import field, frozen
 
 from aigw.config import checks
 from aigw.config.checks import Check, Wanted, each, each_key, each_value
+from aigw.config.profiles import ApiName, ProfileConfig
 from aigw.config.secrets import Secret
 
-ApiName = Literal[
-    "chat", "responses", "messages", "gemini", "completions", "embeddings", "images", "audio", "moderations"
-]
 Api = Literal[ApiName, "all"]
 StreamUsage = Literal["ask", "always", "never"]
 DoneMarker = Literal["required", "optional"]
 
 REST: Mapping[str, bool] = {"rest": True}
 """Metadata of the one field that takes all keys of its table that no other field has."""
+
+SHORT: Mapping[str, bool] = {"short": True}
+"""Metadata of the one field that a text or a list means, where it stands in the table's place."""
 
 _filled: Callable[[object, object, str], None] = checks.filled
 _apis: Check[tuple[Api, ...]] = Check(checks.some.wanted, bool)
@@ -54,6 +55,9 @@ class ServerConfig:
     drain_timeout_s: how long open streams may go on after a shutdown was asked for.
     ping_interval_s: silence on a client's stream after which a comment is sent to keep it open.
     stream_usage: whether usage is asked of upstreams that tell it in streams only when asked.
+    strict: refuse with 400 what a provider's format cannot hold, rather than drop it and say so.
+    fix_parameters: change also requests that are in the provider's own format, where its model is known to
+        refuse them.
     cors_origins: origins of browser pages that may call; "*" for any.
     """
 
@@ -66,6 +70,8 @@ class ServerConfig:
     drain_timeout_s: float = field(default=30.0, validator=checks.positive)
     ping_interval_s: float = field(default=15.0, validator=checks.positive)
     stream_usage: bool = True
+    strict: bool = False
+    fix_parameters: bool = False
     access_log: bool = True
     metrics: bool = True
     cors_origins: tuple[str, ...] = field(default=(), validator=each(checks.origin))
@@ -207,11 +213,13 @@ class TargetConfig:
 
     model: the provider's name for the model; None sends the name that the client used.
     weight: share of the requests among a model's targets; 0 makes it a fallback only.
+    profile: a name under [profiles] whose rules hold here, whatever models they are for.
     """
 
     provider: str = field(validator=_filled)
     model: str | None = field(default=None, validator=checks.filled)
     weight: float = field(default=1.0, validator=checks.not_negative)
+    profile: str | None = field(default=None, validator=checks.filled)
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -226,11 +234,12 @@ class TargetConfig:
 class ModelConfig:
     """One name that clients may ask for, and the targets that serve it.
 
+    targets: a file may also say one, or a list of them, in place of the whole table.
     prefer: the format to speak upstream where a target speaks several and not the client's own.
     aliases: more names for the same.
     """
 
-    targets: tuple[TargetConfig, ...] = field(validator=checks.some)
+    targets: tuple[TargetConfig, ...] = field(validator=checks.some, metadata=SHORT)
     prefer: ApiName | None = None
     aliases: tuple[str, ...] = field(default=(), validator=each(checks.filled))
 
@@ -261,4 +270,5 @@ class Config:
     auth: AuthConfig = AuthConfig()
     providers: dict[str, ProviderConfig] = field(factory=dict, validator=each_key(checks.plain_name))
     models: dict[str, ModelConfig] = field(factory=dict, validator=each_key(checks.filled))
+    profiles: dict[str, ProfileConfig] = field(factory=dict, validator=each_key(checks.filled))
     plugins: PluginsConfig = PluginsConfig()

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 
 from aigw.config.interpolate import FAILED
-from aigw.config.kinds import has_shape, holds_secret, wanted_by
+from aigw.config.kinds import has_shape, holds_secret, short_field, wanted_by
 from aigw.config.place import Place, kind_of
 from aigw.config.scalars import SCALARS, read_choice
 from aigw.config.secrets import Interpolated
@@ -27,8 +27,9 @@ def structure(cls: type[T], tree: object, path: str, problems: list[str]) -> T |
 
     Adds one line per mistake: path, value seen, value wanted. Fields may be str, int, float, bool,
     Path, Secret, Literal, attrs classes, tuple[T, ...], list[T], dict[str, T], object, and unions of
-    those. A class with a classmethod `from_text` may also be written as text, and a field whose
-    metadata is `REST` takes all keys left over. Validators raise `Wanted`, or any ValueError.
+    those. A class with a classmethod `from_text` may also be written as text, one with a field whose
+    metadata is `SHORT` as that list or an item of it, and a field whose metadata is `REST` takes all keys
+    left over. Validators raise `Wanted`, or any ValueError.
     Values of secrets, and of keys that are called like one, never stand in a problem.
     """
     before = len(problems)
@@ -61,6 +62,9 @@ def _table(cls: type, value: object, place: Place) -> object:
     from_text = getattr(cls, "from_text", None)
     if isinstance(value, str) and from_text is not None:
         return told(lambda: from_text(str(value)), value, _hide(cls, place))
+    short = short_field(cls)
+    if short is not None and isinstance(value, str | list | tuple):
+        value = {short: [value] if isinstance(value, str) else value}
     if value is not None and not isinstance(value, Mapping):
         _hide(cls, place).refuse(value, wanted_by(cls))
         return FAILED

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import orjson
 
 from aigw.dialects.base import Sighting, StreamGrammar, Tree
 from aigw.dialects.openai_chat.errors import encode_error, error_from_tree
-from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of
+from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_of
 from aigw.dialects.openai_chat.grammar import CLOSING, DONE, encode_error_frame, parse
 from aigw.dialects.openai_chat.usage import read_usage
 from aigw.errors import GatewayError
@@ -71,7 +70,7 @@ def _examine_response(event: str | None, data: bytes) -> Sighting:
     if data.strip() == DONE:  # some servers add it after response.completed
         return Sighting()
     tree = parse(data)
-    name = event or tree.get("type")
+    name = event or text_of(tree.get("type"))
     response = object_of(tree.get("response"))
     usage = read_token_usage(response)
     if name == "response.failed":
@@ -86,15 +85,15 @@ def _examine_typed(ends: frozenset[str], event: str | None, data: bytes) -> Sigh
     if data.strip() == DONE:
         return Sighting()
     tree = parse(data)
-    name = event or tree.get("type")
+    name = event or text_of(tree.get("type"))
     if _tells_error(name, tree):
         return Sighting(error=error_from_tree(tree))
     ended = name in ends
     return Sighting(content=True, terminal=ended, finished=ended, usage=read_token_usage(tree))
 
 
-def _tells_error(name: Any, tree: Tree) -> bool:
-    return name == "error" or (name is None and bool(tree.get("error")))
+def _tells_error(name: str, tree: Tree) -> bool:
+    return name == "error" or (not name and bool(tree.get("error")))
 
 
 def _response_error_frame(error: GatewayError) -> bytes:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from aigw.config import PluginsConfig
+from aigw.config.place import did_you_mean
 from aigw.config.structure import structure
 from aigw.errors import ConfigError
-from aigw.hooks.table import Hooks, PluginError
+from aigw.hooks.table import Hooks, PluginError, blamed
 
 GROUP = "aigw.plugins"
 
@@ -49,10 +52,28 @@ def discover(installed: Iterable[EntryPoint] | None = None) -> dict[str, Found]:
     return found
 
 
+def code() -> list[Path]:
+    """Return the files and folders that installed plugins are made of, for those who watch for changes."""
+    places: list[Path] = []
+    for point in entry_points(group=GROUP):
+        spec = find_spec(point.module.partition(".")[0])
+        if spec is not None:
+            places += map(Path, spec.submodule_search_locations or [spec.origin or ""])
+    return places
+
+
 def order(
     builtins: Mapping[str, Found], installed: Mapping[str, Found], config: PluginsConfig
 ) -> list[Found]:
-    """Return the plugins to use, in the order of their hooks. Raises ConfigError naming unknown ones."""
+    """Return the plugins to use, in the order of their hooks.
+
+    Raises ConfigError naming unknown ones, PluginError for an installed one that has a built-in's name.
+    """
+    for name in builtins.keys() & installed.keys():
+        raise PluginError(
+            f'plugin "{name}" of {installed[name].source} has the name of the built-in plugin "{name}"; '
+            "uninstall it, or give it another name"
+        )
     known = {**installed, **builtins}
     problems = [
         f'plugins.order[{index}]: got "{name}", wanted an installed plugin: {_hint(name, known)}'
@@ -74,19 +95,42 @@ def order(
 def load(found: Iterable[Found], config: PluginsConfig, hooks: Hooks) -> None:
     """Make each plugin, with its own section of the configuration, and put its hooks in force.
 
-    Raises ConfigError with every mistake in every section; PluginError when a plugin cannot be used.
+    Raises ConfigError with every mistake in every section; PluginError when plugins cannot be used.
     """
-    problems: list[str] = []
-    for plugin in found:
-        instance = instantiate(plugin, config.sections.get(plugin.name), problems)
-        if instance is not None:
-            hooks.register(instance, name=plugin.name)
+    failed = try_each(found, config, hooks).values()
+    unusable = [str(error) for error in failed if isinstance(error, PluginError)]
+    if unusable:
+        raise PluginError("\n".join(unusable))
+    problems = [line for error in failed if isinstance(error, ConfigError) for line in error.problems]
     if problems:
         raise ConfigError(problems)
 
 
-def instantiate(plugin: Found, section: Mapping[str, Any] | None, problems: list[str]) -> object | None:
-    """Make one plugin; mistakes in its section are added to `problems`, and None is returned."""
+def try_each(
+    found: Iterable[Found], config: PluginsConfig, hooks: Hooks
+) -> dict[str, ConfigError | PluginError]:
+    """Put in force what can be, and return by name why the others cannot."""
+    failed: dict[str, ConfigError | PluginError] = {}
+    for plugin in found:
+        try:
+            hooks.register(instantiate(plugin, config.sections.get(plugin.name)), name=plugin.name)
+        except (ConfigError, PluginError) as error:
+            failed[plugin.name] = error
+    return failed
+
+
+def unknown_disabled(known: Iterable[str], config: PluginsConfig) -> list[str]:
+    """Return a line for each disabled name that no plugin has: no mistake where machines share a file."""
+    names = set(known)
+    return [
+        f'plugins.disabled[{index}]: no plugin is called "{name}" here{did_you_mean(name, names)}'
+        for index, name in enumerate(config.disabled)
+        if name not in names
+    ]
+
+
+def instantiate(plugin: Found, section: Mapping[str, Any] | None) -> object:
+    """Make one plugin. Raises ConfigError with the mistakes in its section, PluginError if it is broken."""
     try:
         factory = plugin.load()
     except Exception as error:
@@ -96,19 +140,25 @@ def instantiate(plugin: Found, section: Mapping[str, Any] | None, problems: list
     wanted = getattr(factory, "Config", None)
     if wanted is None:
         if section:
-            problems.append(f"plugins.{plugin.name}: this plugin takes no configuration")
-            return None
+            raise ConfigError([f"plugins.{plugin.name}: this plugin takes no configuration"])
         return _make(plugin, factory)
-    before = len(problems)
+    problems: list[str] = []
     config = structure(wanted, dict(section or {}), f"plugins.{plugin.name}", problems)
-    return _make(plugin, factory, config) if len(problems) == before else None
+    if problems and section is None:
+        problems.append(
+            f"plugins.{plugin.name}: {plugin.source} is installed but not configured; write a section "
+            f'[plugins.{plugin.name}], or put "{plugin.name}" in plugins.disabled'
+        )
+    if problems:
+        raise ConfigError(problems)
+    return _make(plugin, factory, config)
 
 
 def _make(plugin: Found, factory: Any, *arguments: object) -> object:
     try:
         made: object = factory(*arguments)
-    except ConfigError:
-        raise
+    except ConfigError as error:
+        raise blamed(plugin.name, "making it", error) from error
     except Exception as error:
         raise PluginError(f'plugin "{plugin.name}" ({plugin.source}) cannot be made: {error!r}') from error
     return made

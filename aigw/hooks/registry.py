@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from attrs import define, field
 
-from aigw.hooks.table import PluginError
+from aigw.hooks.table import PluginError, blamed
 from aigw.upstream.provider import BaseProvider
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ class Registry:
 
     kinds: provider kinds by the name that `kind = "..."` uses in configuration.
     routes: (method, path, handler) of pages and APIs beside the gateway's own.
-    finishers: run on the finished application, after every route is there.
+    finishers: (plugin, function): run on the finished application, after every route is there.
     """
 
     kinds: dict[str, ProviderFactory] = field(factory=dict)
     providers: dict[str, BaseProvider] = field(factory=dict)
     routes: list[tuple[str, str, Handler]] = field(factory=list)
-    finishers: list[Callable[[web.Application], None]] = field(factory=list)
+    finishers: list[tuple[str, Callable[[web.Application], None]]] = field(factory=list)
     plugin: str = ""
     _owners: dict[str, str] = field(factory=dict)
 
@@ -57,7 +57,15 @@ class Registry:
 
     def finish_app(self, finisher: Callable[[web.Application], None]) -> None:
         """Have `finisher` called with the application once all its routes are there."""
-        self.finishers.append(finisher)
+        self.finishers.append((self.plugin, finisher))
+
+    def finish(self, app: web.Application) -> None:
+        """Run the finishers. Raises ConfigError or PluginError that names whose failed."""
+        for plugin, finisher in self.finishers:
+            try:
+                finisher(app)
+            except Exception as error:
+                raise blamed(plugin, "finish_app", error) from error
 
     def keep_route(self, method: str, path: str) -> None:
         """Let no plugin have a route that is the gateway's own: aiohttp would never lead there."""

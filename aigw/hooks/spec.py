@@ -89,14 +89,17 @@ class HookSpec(Protocol):
     def watch_stream(self, exchange: Exchange) -> FrameWatcher | None:
         """Return a callable that sees the frames of this stream; None to leave this one alone.
 
-        Law: called once a stream; the fast path stays. Frames are whole, several may come at once.
+        Law: called once for each stream that reaches the client, when its first content is there; the
+        fast path stays. Frames are whole, several may come at once.
         """
 
     def transform_stream(self, exchange: Exchange) -> EventTransform | None:
         """Return a callable that gets every event of this stream and may change, drop or add.
 
-        Law: called once a stream; None keeps the fast path. `Finished` or `Failed` is the last event, so
-        that is where a text that was held back goes out. Endpoints without a codec give `Foreign` events.
+        Law: called once for each attempt whose provider answers with a stream: an attempt may be given
+        up before its first content, so what a transform has gathered belongs in the callable, not in the
+        plugin. None keeps the fast path. `Finished` or `Failed` is the last event, so that is where a text
+        that was held back goes out. Endpoints without a codec give `Foreign` events.
         """
 
     async def rewrite_response(self, exchange: Exchange, payload: Payload[Response]) -> None:
@@ -108,7 +111,10 @@ class HookSpec(Protocol):
     async def on_error(self, exchange: Exchange, error: GatewayError) -> GatewayError | None:
         """See the error the caller is about to get; return another to put in its place.
 
-        Law: runs once for each failed exchange whose caller can still be told, before it is told.
+        Law: every plugin's runs once for each failed exchange whose caller can still be told, in order,
+        before it is told; each gets the error as the one before has left it. One case is only to be
+        looked at: when a provider tells an error of its own amid a stream, its words have gone out
+        already, and what the hook returns changes nothing.
         """
 
     def on_complete(self, record: Record) -> None:

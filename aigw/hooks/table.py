@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from aigw.errors import ErrorKind, GatewayError, ServerError
+from aigw.errors import ConfigError, ErrorKind, GatewayError, ServerError
 from aigw.hooks.spec import HookSpec
 
 logger = logging.getLogger("aigw.hooks")
@@ -25,6 +25,21 @@ HOOK_NAMES = tuple(name for name in vars(HookSpec) if not name.startswith("_"))
 
 class PluginError(Exception):
     """A plugin cannot be used; says which, where and why."""
+
+
+def blamed(plugin: str, point: str, error: Exception) -> ConfigError | PluginError:
+    """Return what to raise when a plugin failed outside of any request: whose fault it was stands in it.
+
+    A ConfigError is meant for the operator, so its problems are told as they are.
+    """
+    if isinstance(error, PluginError):
+        return error
+    if isinstance(error, ConfigError):
+        own = f"plugins.{plugin}"
+        return ConfigError(
+            [line if line.startswith(own) else f'plugin "{plugin}": {line}' for line in error.problems]
+        )
+    return PluginError(f'plugin "{plugin}" failed in {point}: {error!r}')
 
 
 @frozen
@@ -170,6 +185,24 @@ async def first_result(hooks: tuple[Hook, ...], *arguments: object) -> Any:
             if result is not None:
                 return result
     return None
+
+
+async def retold(hooks: tuple[Hook, ...], exchange: object, error: GatewayError) -> GatewayError:
+    """Show an error to every hook in turn, each as the one before left it; return what is to be told.
+
+    Never raises: where errors are told, the error of a hook that fails is what is told.
+    """
+    for hook in hooks:
+        try:
+            error = await hook.call(exchange, error) or error
+        except GatewayError as refusal:
+            error = refusal
+        except Exception as mistake:  # noqa: BLE001
+            try:
+                hook.failed(mistake)
+            except GatewayError as failure:
+                error = failure
+    return error
 
 
 def start(hooks: tuple[Hook, ...], argument: object) -> list[tuple[Hook, Callable[..., Any]]]:

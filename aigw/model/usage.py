@@ -34,6 +34,20 @@ class Usage:
             return self.input_tokens + self.output_tokens
         return self.total_tokens
 
+    def updated(self, later: Usage) -> Usage:
+        """The counts of one stream after it told more: what the later ones leave out stands as it was."""
+        return Usage(
+            input_tokens=later.input_tokens or self.input_tokens,
+            output_tokens=later.output_tokens or self.output_tokens,
+            cached_tokens=later.cached_tokens or self.cached_tokens,
+            cache_write_tokens=later.cache_write_tokens or self.cache_write_tokens,
+            reasoning_tokens=later.reasoning_tokens or self.reasoning_tokens,
+            audio_input_tokens=later.audio_input_tokens or self.audio_input_tokens,
+            audio_output_tokens=later.audio_output_tokens or self.audio_output_tokens,
+            total_tokens=later.total_tokens,
+            extras={**self.extras, **later.extras},
+        )
+
     def __add__(self, other: Usage) -> Usage:
         """Both together; extras of the right side win."""
         known = self.total_tokens is not None or other.total_tokens is not None

@@ -6,17 +6,18 @@ settled exactly once, with the final record, when the exchange has ended however
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.dialects.base import Dialect
+from aigw.dialects.base import Dialect, Tree
 from aigw.errors import ClientError, ErrorKind, GatewayError
 from aigw.model import Request
 from aigw.pipeline.exchange import Exchange, bound_for_model
 from aigw.pipeline.payload import FormPayload, JsonPayload, Payload
+from aigw.upstream.patterns import matches
 
 MEDIA_TYPES = {"json": "application/json", "multipart": "multipart/form-data"}
 MAX_MODEL_CHARS = 256
@@ -69,10 +70,17 @@ async def read_payload(exchange: Exchange) -> Payload[Request]:
         raise too_large(limit)
     if endpoint.body == "multipart":
         return FormPayload(raw, header)
-    payload: JsonPayload[Request] = JsonPayload(raw)
-    if endpoint.codec is not None:
-        payload = JsonPayload(raw, decode=endpoint.codec.decode_request, encode=_tree_encoder(endpoint.codec))
-    return payload
+    if endpoint.codec is None:
+        return JsonPayload(raw)
+    return JsonPayload(raw, decode=_decoder(exchange, endpoint.codec), encode=_tree_encoder(endpoint.codec))
+
+
+def _decoder(exchange: Exchange, codec: Dialect) -> Callable[[Tree], Request]:
+    """Return the codec's decoder; where the path tells model and stream, it is told them, too."""
+    if not exchange.endpoint.has_model_in_path:
+        return codec.decode_request
+    told = {"model": exchange.request.match_info["model"], "stream": exchange.endpoint.stream}
+    return lambda tree: codec.decode_request({**tree, **told})
 
 
 def too_large(limit: int) -> ClientError:
@@ -88,6 +96,13 @@ def _tree_encoder(codec: Dialect) -> Any:
 def read_model(exchange: Exchange) -> None:
     """Find model and stream flag in the body. Raises ClientError naming the field that is wrong."""
     fields = exchange.payload.fields
+    endpoint = exchange.endpoint
+    if endpoint.has_model_in_path:
+        # A plugin that put another request in place of the client's may have named another model in it.
+        edited = exchange.payload.decoded() if exchange.payload.changed else None
+        exchange.model = _sane(edited.model if edited else exchange.request.match_info["model"])
+        exchange.stream = endpoint.stream is True
+        return
     # Some servers take any spelling of a key, the last of two parts, or a file's content for a field's:
     # a caller could be checked for one model and served another.
     spellings = [name for name in exchange.payload.names if len(name) == 5 and name.lower() == "model"]
@@ -95,7 +110,7 @@ def read_model(exchange: Exchange) -> None:
         raise ClientError(
             f'the model must be given once, as the field "model"; got {", ".join(spellings)}', param="model"
         )
-    model = fields.get("model", exchange.endpoint.default_model)
+    model = fields.get("model", endpoint.default_model)
     if model is None or model == "":
         raise ClientError(
             'the field "model" is missing; GET /v1/models lists what there is',
@@ -104,14 +119,18 @@ def read_model(exchange: Exchange) -> None:
         )
     if not isinstance(model, str):
         raise ClientError(f'"model" must be one string, got {type(model).__name__}', param="model")
+    exchange.model = _sane(model)
+    stream = fields.get("stream")
+    exchange.stream = stream is True or (endpoint.body == "multipart" and stream in {"true", "1"})
+
+
+def _sane(model: str) -> str:
     if len(model) > MAX_MODEL_CHARS or not model.isprintable():  # it will stand in headers and logs
         raise ClientError(
             f'"model" must be at most {MAX_MODEL_CHARS} printable characters, got {model[:80]!r}',
             param="model",
         )
-    exchange.model = model
-    stream = fields.get("stream")
-    exchange.stream = stream is True or (exchange.endpoint.body == "multipart" and stream in {"true", "1"})
+    return model
 
 
 def check_permission(exchange: Exchange) -> None:
@@ -128,4 +147,4 @@ def check_permission(exchange: Exchange) -> None:
 
 def is_allowed(model: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether a model's name matches one of the names or patterns."""
-    return any(fnmatchcase(model, pattern) for pattern in patterns)
+    return any(matches(pattern, model) for pattern in patterns)

@@ -47,20 +47,27 @@ def _anonymous(exchange: Exchange) -> Identity:
     config = exchange.gateway.config
     if config.auth.allow_anonymous:
         return ANONYMOUS
-    if is_local(exchange.request):
-        if not is_foreign_page(exchange.request, config.server.cors_origins):
-            return ANONYMOUS
-        origin = exchange.request.headers["Origin"]
+    request = exchange.request
+    if not is_local(request):
         raise ClientError(
-            f'this gateway has no keys configured, so web pages of "{origin[:80]}" may not use it; '
-            "set auth.keys, or list the page in server.cors_origins",
+            "this gateway has no keys configured, so it answers its own machine only; "
+            "set auth.keys or AIGW_API_KEY, or auth.allow_anonymous to open it",
+            kind=ErrorKind.AUTHENTICATION,
+        )
+    if is_foreign_page(request, config.server.cors_origins):
+        raise ClientError(
+            f'this gateway has no keys configured, so web pages of "{request.headers["Origin"][:80]}" may '
+            "not use it; set auth.keys, or list the page in server.cors_origins",
             kind=ErrorKind.PERMISSION,
         )
-    raise ClientError(
-        "this gateway has no keys configured, so it answers its own machine only; "
-        "set auth.keys or AIGW_API_KEY, or auth.allow_anonymous to open it",
-        kind=ErrorKind.AUTHENTICATION,
-    )
+    if is_foreign_host(request, config.server.host):
+        host = request.headers["Host"]
+        raise ClientError(
+            f'this gateway has no keys configured, so it does not answer as "{host[:80]}"; call it as '
+            "localhost or 127.0.0.1, or set auth.keys or AIGW_API_KEY",
+            kind=ErrorKind.PERMISSION,
+        )
+    return ANONYMOUS
 
 
 def is_local(request: web.BaseRequest) -> bool:
@@ -84,7 +91,27 @@ def is_foreign_page(request: web.BaseRequest, allowed: Sequence[str]) -> bool:
         return True
     if page.scheme not in {"http", "https", ""}:  # an extension or a desktop application; "null" has none
         return False
-    return not (page.hostname == "localhost" or _is_loopback(page.hostname or ""))
+    return not _is_own_name(page.hostname)
+
+
+def is_foreign_host(request: web.BaseRequest, own: str) -> bool:
+    """Tell whether a request was meant for another host: a page's own domain can be made to lead here.
+
+    Its requests are then of the same origin, so neither CORS nor an Origin header would give them away.
+    own: one more name that is ours.
+    """
+    host = request.headers.get("Host")
+    if not host or not request.remote:  # every browser sends it, and none speaks to a Unix socket
+        return False
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return True
+    return not (name == own.lower() or _is_own_name(name))
+
+
+def _is_own_name(host: str | None) -> bool:
+    return host == "localhost" or _is_loopback(host or "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,10 +16,9 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.dialects.endpoints import Endpoint
-from aigw.dialects.openai_chat import OPENAI_CHAT
+from aigw.dialects.endpoints import Endpoint, errors_for
 from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
-from aigw.hooks.table import first_result, notify
+from aigw.hooks.table import notify, retold
 from aigw.pipeline.exchange import EXCHANGE, GATEWAY, AttemptRecord, Exchange, Record
 from aigw.pipeline.watchdog import Verdict, Watch
 from aigw.relay.delivery import WholeDelivery
@@ -115,7 +114,7 @@ def request_id(request: web.BaseRequest) -> str:
 
 async def refuse(exchange: Exchange, error: GatewayError) -> web.StreamResponse:
     """Answer with an error, as plugins want it told, in the caller's own format."""
-    told: GatewayError = await _told(exchange, error)
+    told = await retold(exchange.gateway.hooks.on_error, exchange, error)
     exchange.error = told
     dialect = exchange.endpoint.errors
     status, tree = dialect.encode_error(told)
@@ -138,14 +137,6 @@ async def refuse(exchange: Exchange, error: GatewayError) -> web.StreamResponse:
         raise
     exchange.ending = Ending.REFUSED
     return response
-
-
-async def _told(exchange: Exchange, error: GatewayError) -> GatewayError:
-    try:
-        told: GatewayError | None = await first_result(exchange.gateway.hooks.on_error, exchange, error)
-    except GatewayError as failure:  # a hook that fails closed, in the very place where errors are told
-        return failure
-    return told or error
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:
@@ -222,22 +213,22 @@ async def _page(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = error_response(from_http(error, request))
+        response = error_response(from_http(error, request), request)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except GatewayError as error:
-        response = error_response(error)
+        response = error_response(error, request)
     except Exception:
         logger.exception("%s %s failed on a mistake of ours", request.method, request.path)
-        response = error_response(ServerError("the gateway failed; its log tells why"))
+        response = error_response(ServerError("the gateway failed; its log tells why"), request)
     if not response.prepared:
         response.headers["x-request-id"] = request_id(request)
     return response
 
 
-def error_response(error: GatewayError) -> web.Response:
-    """Return an error in OpenAI's shape, for URLs that belong to no dialect."""
-    status, tree = OPENAI_CHAT.encode_error(error)
+def error_response(error: GatewayError, request: web.BaseRequest) -> web.Response:
+    """Return an error in the shape that belongs to the URL, though no endpoint does."""
+    status, tree = errors_for(request.path).encode_error(error)
     return web.Response(
         status=status,
         body=orjson.dumps(tree),

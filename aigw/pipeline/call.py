@@ -15,10 +15,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from aigw.dialects.base import Tree
+from aigw.dialects.endpoints import Endpoint
 from aigw.errors import GatewayError, UpstreamError
 from aigw.hooks.table import run
 from aigw.pipeline.exchange import Attempt, Exchange, bound_for_model
+from aigw.pipeline.fit import must_be_fitted
 from aigw.pipeline.payload import FormPayload, says_one_model
+from aigw.pipeline.speak import is_translated, must_be_unsealed, translate_request
 from aigw.upstream.provider import Answer, BaseProvider, Call
 from aigw.wire.headers import to_provider
 
@@ -70,15 +73,20 @@ def build(exchange: Exchange, attempt: Attempt) -> Call:
     provider = attempt.target.provider
     request = exchange.request
     headers = to_provider(request.headers, provider.forward_headers)
+    for name, value in attempt.endpoint.headers.items():
+        headers.setdefault(name, value)
+    translated = is_translated(exchange, attempt)
+    rewritten = translated or must_be_unsealed(exchange) or must_be_fitted(exchange, attempt)
+    exchange.dropped = ()  # what a target before this one could not hold is no news of this one
     headers["Content-Type"] = exchange.payload.content_type
     return Call(
-        endpoint=exchange.endpoint,
+        endpoint=attempt.endpoint,
         model=attempt.target.model,
-        path=exchange.endpoint.path,
+        path=attempt.endpoint.path_for(attempt.target.model),
         headers=headers,
-        body=_body(exchange, attempt),
+        body=translate_request(exchange, attempt) if rewritten else _body(exchange, attempt),
         stream=exchange.stream,
-        query=_query(request),
+        query=attempt.endpoint.query if translated else _query(request, attempt.endpoint),
         client_key=exchange.credential if provider.forward_client_key else None,
     )
 
@@ -86,6 +94,8 @@ def build(exchange: Exchange, attempt: Attempt) -> Call:
 def _body(exchange: Exchange, attempt: Attempt) -> bytes:
     payload = exchange.payload
     changes = _changes(exchange, attempt)
+    if attempt.endpoint.has_model_in_path:
+        return payload.body(changes)
     if "model" not in changes and not isinstance(payload, FormPayload) and not says_one_model(payload.raw):
         changes["model"] = attempt.target.model
     return payload.body(changes)
@@ -95,7 +105,7 @@ def _changes(exchange: Exchange, attempt: Attempt) -> Tree:
     """Return the fields that must differ for this target: its model name, the wish for token counts."""
     fields = exchange.payload.fields
     changes: Tree = {}
-    if attempt.target.model != fields.get("model"):
+    if attempt.target.model != fields.get("model") and not attempt.endpoint.has_model_in_path:
         changes["model"] = attempt.target.model
     exchange.usage_hidden = False
     if exchange.stream and exchange.endpoint.stream_usage and exchange.gateway.config.server.stream_usage:
@@ -110,12 +120,15 @@ def _changes(exchange: Exchange, attempt: Attempt) -> Tree:
     return changes
 
 
-def _query(request: web.Request) -> str:
+def _query(request: web.Request, endpoint: Endpoint) -> str:
     """Return the client's query without `key`, where Google's clients put their credential."""
     query = request.rel_url.raw_query_string
     if not query:
-        return ""
-    return "&".join(part for part in query.split("&") if not _is_credential(part))
+        return endpoint.query
+    parts = [part for part in query.split("&") if not _is_credential(part)]
+    if endpoint.query and endpoint.query not in parts:  # how the gateway reads streams, whatever the client
+        parts.append(endpoint.query)
+    return "&".join(parts)
 
 
 def _is_credential(parameter: str) -> bool:

@@ -8,24 +8,24 @@ innermost handler, `answer`, does.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import re
+import time
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.dialects.base import Dialect
+from aigw.dialects.base import StreamEncoder
 from aigw.dialects.endpoints import Api
 from aigw.dialects.opaque import OpaqueDecoder, OpaqueEncoder
 from aigw.errors import ErrorKind, GatewayError, UpstreamError
-from aigw.hooks.table import run, start
-from aigw.model import Request, Response
+from aigw.hooks.table import start
 from aigw.pipeline.exchange import EXCHANGE, Attempt, Exchange, bound_for_model
-from aigw.pipeline.payload import JsonPayload
-from aigw.relay.delivery import Delivery, StreamDelivery, WholeDelivery
+from aigw.pipeline.speak import is_translated
+from aigw.pipeline.whole import as_stream, decoder_of, finish_whole, read_folded, read_whole
+from aigw.relay.delivery import EVENTS, Delivery, StreamDelivery, WholeDelivery
 from aigw.relay.passthrough import BinaryRelay, PassthroughRelay
 from aigw.relay.stream import Relay
 from aigw.relay.translate import TranslateRelay
-from aigw.relay.usage import find_usage
 from aigw.relay.watchers import Watchers
 from aigw.upstream.provider import Answer, pull
 from aigw.wire.headers import retry_after_s, to_client
@@ -33,7 +33,8 @@ from aigw.wire.headers import retry_after_s, to_client
 BYTES_APIS = frozenset({Api.AUDIO})
 """APIs that may answer with bytes or plain text; from any other, what is no event stream must be JSON."""
 MAX_ERROR_BYTES = 64 * 1024
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_DROPPED_CHARS = 2000
+_UNFIT = re.compile(r"[^\x20-\x7e]")
 
 
 @web.middleware
@@ -58,47 +59,90 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 
 async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Delivery:
-    """Return the delivery for a good answer, once it is certain that there is something to deliver."""
+    """Return the delivery for a good answer, once it is certain that there is something to deliver.
+
+    A client that wants a stream gets one, also from a provider that answered whole, and the reverse.
+    """
     headers = answer_headers(exchange, attempt, answer)
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type == "text/event-stream" and exchange.endpoint.grammar is not None:
-        relay: Relay = stream_relay(exchange, attempt)
-    elif media_type == "application/json" or exchange.endpoint.api not in BYTES_APIS:
+    has_codec = exchange.endpoint.codec is not None
+    if media_type == EVENTS and (attempt.endpoint.codec or attempt.endpoint.grammar):
+        if has_codec and not exchange.stream:
+            return WholeDelivery(200, headers, await read_folded(exchange, attempt, answer))
+        return await stream_delivery(exchange, attempt, answer, headers, stream_relay(exchange, attempt))
+    if media_type == "application/json" or attempt.endpoint.api not in BYTES_APIS:
         body = await read_whole(exchange, attempt, answer)
-        return WholeDelivery(200, headers, await finish_whole(exchange, body))
-    else:
-        relay = BinaryRelay()
-        headers["Content-Type"] = answer.headers.get("Content-Type", "application/octet-stream")
-        length = answer.headers.get("Content-Length")
-        if length is not None and "Content-Encoding" not in answer.headers:
-            headers["Content-Length"] = length
+        if has_codec and exchange.stream:
+            told = as_stream(exchange, attempt, body, encoder_of(exchange))
+            return await stream_delivery(exchange, attempt, answer, headers, told)
+        whole = await finish_whole(exchange, attempt, body)
+        # Only now is it known what the answer could not hold, either.
+        return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole)
+    headers["Content-Type"] = answer.headers.get("Content-Type", "application/octet-stream")
+    length = answer.headers.get("Content-Length")
+    if length is not None and "Content-Encoding" not in answer.headers:
+        headers["Content-Length"] = length
+    return await stream_delivery(exchange, attempt, answer, headers, BinaryRelay())
+
+
+async def stream_delivery(
+    exchange: Exchange, attempt: Attempt, answer: Answer, headers: dict[str, str], relay: Relay
+) -> StreamDelivery:
+    """Wait for a stream's first content, and only then ask who wants to look on.
+
+    So those who look on see what the client gets, and nothing of attempts that were given up.
+    """
     first = await until_content(exchange, attempt, answer, relay)
-    # Asked only now: those who look on see what the client gets, and nothing of attempts given up.
-    looking = [] if isinstance(relay, BinaryRelay) else start(exchange.gateway.hooks.watch_stream, exchange)
-    watchers = Watchers(looking) if looking else None
-    return StreamDelivery(headers, relay, answer, first, attempt.target.provider.timeouts.read_s, watchers)
+    is_events = not isinstance(relay, BinaryRelay)
+    looking = start(exchange.gateway.hooks.watch_stream, exchange) if is_events else []
+    if is_events:
+        headers["Content-Type"] = "application/json" if wants_array(exchange) else EVENTS
+    return StreamDelivery(
+        headers,
+        relay,
+        answer,
+        first,
+        attempt.target.provider.timeouts.read_s,
+        Watchers(looking) if looking else None,
+    )
+
+
+def wants_array(exchange: Exchange) -> bool:
+    """Tell whether the client wants its stream as one JSON array: Google's do unless their query says no."""
+    query = exchange.endpoint.query
+    return bool(query) and query not in exchange.request.rel_url.raw_query_string.split("&")
 
 
 def stream_relay(exchange: Exchange, attempt: Attempt) -> Relay:
-    """Choose the relay of an event stream: bytes through, unless somebody wants to edit events."""
-    endpoint = exchange.endpoint
-    grammar = endpoint.grammar
+    """Choose the relay of an event stream: bytes through, unless it has to be translated or is edited."""
+    grammar = attempt.endpoint.grammar
     assert grammar is not None  # noqa: S101
-    hooks = exchange.gateway.hooks
-    transforms = start(hooks.transform_stream, exchange)
-    done_optional = attempt.target.provider.done_optional
-    if not transforms:
+    transforms = start(exchange.gateway.hooks.transform_stream, exchange)
+    done_optional = attempt.target.provider.done_optional or not grammar.terminal_mark
+    translated = is_translated(exchange, attempt)
+    if not transforms and not translated and not wants_array(exchange):
         return PassthroughRelay(grammar, hide_usage=exchange.usage_hidden, done_optional=done_optional)
-    if endpoint.codec is None:
+    codec = attempt.endpoint.codec
+    if codec is None:
         decoder = OpaqueDecoder(grammar, hide_usage=exchange.usage_hidden, done_optional=done_optional)
         return TranslateRelay(decoder, OpaqueEncoder(grammar), transforms)
-    asked = exchange.payload.decoded()
     return TranslateRelay(
-        endpoint.codec.stream_decoder(),
-        endpoint.codec.stream_encoder(asked),
+        decoder_of(attempt),
+        encoder_of(exchange),
         transforms,
         hide_usage=exchange.usage_hidden,
+        defaults=(exchange.id, int(time.time())),
     )
+
+
+def encoder_of(exchange: Exchange) -> StreamEncoder:
+    """Return the encoder of the client's format, in the framing the client wants."""
+    codec = exchange.endpoint.codec
+    assert codec is not None  # noqa: S101
+    asked = exchange.payload.decoded()
+    if wants_array(exchange) and codec.array_stream_encoder is not None:
+        return codec.array_stream_encoder(asked)
+    return codec.stream_encoder(asked)
 
 
 async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, relay: Relay) -> bytes:
@@ -128,54 +172,6 @@ async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, re
     return b"".join(parts)
 
 
-async def read_whole(exchange: Exchange, attempt: Attempt, answer: Answer) -> bytes:
-    """Read a whole JSON answer. Raises UpstreamError when it is too large, breaks off, or is no object."""
-    loop = asyncio.get_running_loop()
-    read_s = attempt.target.provider.timeouts.read_s
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        exchange.watch.deadline_at = loop.time() + read_s
-        chunk = await pull(answer)
-        if not chunk:
-            break
-        parts.append(chunk)
-        size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
-            raise protocol_error(attempt, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    # HTTP has vouched for the length; what is left to catch is a page that calls itself JSON.
-    if not (body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"):
-        raise protocol_error(attempt, "an answer that is not a JSON object")
-    return body
-
-
-def protocol_error(attempt: Attempt, what: str) -> UpstreamError:
-    """Return the error for an answer that is not what the API promises."""
-    name = attempt.target.provider.name
-    return UpstreamError(f'provider "{name}" sent {what}', kind=ErrorKind.UPSTREAM_PROTOCOL, provider=name)
-
-
-async def finish_whole(exchange: Exchange, body: bytes) -> bytes:
-    """Take the token counts from a whole answer, and let plugins change it."""
-    codec = exchange.endpoint.codec
-    exchange.usage = find_usage(body, exchange.endpoint.read_usage)
-    hooks = exchange.gateway.hooks.rewrite_response
-    if not hooks:
-        return body
-    payload: JsonPayload[Response] = JsonPayload(body)
-    if codec is not None:
-        payload = JsonPayload(
-            body, decode=codec.decode_response, encode=_response_encoder(codec, exchange.payload.decoded())
-        )
-    await run(hooks, exchange, payload)
-    return payload.body()
-
-
-def _response_encoder(codec: Dialect, asked: Request | None) -> Any:
-    return lambda response: codec.encode_response(response, asked)
-
-
 async def failure(exchange: Exchange, attempt: Attempt, answer: Answer) -> GatewayError:
     """Read an error answer and name it.
 
@@ -183,12 +179,13 @@ async def failure(exchange: Exchange, attempt: Attempt, answer: Answer) -> Gatew
     """
     exchange.watch.deadline_at = asyncio.get_running_loop().time() + attempt.target.provider.timeouts.read_s
     body = await answer.read(MAX_ERROR_BYTES)
-    dialect = exchange.endpoint.errors
+    dialect = attempt.endpoint.errors
     forwarded_key = attempt.target.provider.forward_client_key and exchange.credential is not None
     error = dialect.decode_error(answer.status, body[:MAX_ERROR_BYTES])
     if error.kind is ErrorKind.UPSTREAM_CREDENTIAL:
         if forwarded_key:
             error.kind, error.status = ErrorKind.AUTHENTICATION, answer.status
+            error.code = error.kind.value if error.code == ErrorKind.UPSTREAM_CREDENTIAL.value else error.code
         else:
             error.message = (
                 f'the gateway\'s credential for provider "{attempt.target.provider.name}" was refused '
@@ -216,4 +213,7 @@ def answer_headers(exchange: Exchange, attempt: Attempt, answer: Answer) -> dict
     headers["x-aigw-provider"] = attempt.target.provider.name
     headers["x-aigw-model"] = attempt.target.model
     headers["x-aigw-attempts"] = str(attempt.number)
+    if exchange.dropped:
+        # Clients name fields, and a line break in one would begin a header of their own.
+        headers["x-aigw-dropped"] = _UNFIT.sub("?", ", ".join(exchange.dropped))[:MAX_DROPPED_CHARS]
     return headers

@@ -48,9 +48,10 @@ class Reservation(Protocol):
 
 @define(eq=False)
 class Attempt:
-    """One call to one target."""
+    """One call to one target. endpoint: the format it is spoken to in, the client's own or another."""
 
     target: Target
+    endpoint: Endpoint
     number: int
     started_at: float
     answer: Answer | None = None
@@ -67,6 +68,7 @@ class Exchange:
     model: the name the client asked for. The name the provider gets stands in `attempt.target`.
     entry: the registered name or pattern that the model resolved to; unlike `model` it cannot be made up.
     usage_hidden: token counts were asked of the provider for us alone, so the client must not see them.
+    dropped: paths of what the provider's format could not hold.
     scratch: room for plugins, keyed by plugin name.
     """
 
@@ -80,12 +82,14 @@ class Exchange:
     payload: Payload[Request] = field(factory=Payload, repr=False)
     model: str = ""
     entry: str = ""
+    prefer: str | None = None
     stream: bool = False
     targets: tuple[Target, ...] = ()
     attempts: list[Attempt] = field(factory=list)
     reservations: list[Reservation] = field(factory=list, repr=False)
     usage: Usage | None = None
     usage_hidden: bool = False
+    dropped: tuple[str, ...] = ()
     status: int = 0
     delivery: Delivery | None = field(default=None, repr=False)
     committed: bool = False
@@ -120,7 +124,7 @@ def credential_of(request: web.BaseRequest) -> str | None:
     for name in ("x-api-key", "api-key", "x-goog-api-key"):
         if value := request.headers.get(name):
             return value
-    return None
+    return request.query.get("key") if request.rel_url.raw_query_string else None
 
 
 GATEWAY: web.AppKey[Gateway] = web.AppKey("aigw.gateway")

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from aigw.dialects.endpoints import Endpoint
 from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError, UpstreamError
 from aigw.hooks.table import first_result
 from aigw.pipeline.admit import is_allowed
 from aigw.pipeline.exchange import Attempt, Exchange, bound_for_model
+from aigw.pipeline.speak import CannotHoldError, spoken
 from aigw.pipeline.watchdog import Verdict
 from aigw.upstream.registry import Target
 
@@ -47,7 +49,9 @@ async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
     loop = asyncio.get_running_loop()
     failures: list[GatewayError] = []
     for number, target in enumerate(exchange.targets, 1):
-        attempt = Attempt(target, number, loop.time())
+        endpoint = spoken_to(exchange, target)
+        assert endpoint is not None  # noqa: S101 - choose() has left out those that cannot answer
+        attempt = Attempt(target, endpoint, number, loop.time())
         exchange.attempts.append(attempt)
         try:
             return await handler(request)
@@ -59,7 +63,7 @@ async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
         except GatewayError as failure:
             error = failure
         attempt.error = error
-        if exchange.committed or error.kind not in RETRYABLE:
+        if exchange.committed or not (error.kind in RETRYABLE or isinstance(error, CannotHoldError)):
             raise error
         failures.append(error)
     raise most_useful(failures)
@@ -71,12 +75,16 @@ async def choose(exchange: Exchange) -> tuple[Target, ...]:
     if known is None:
         raise _unknown_model(exchange)
     exchange.entry = known.entry
-    api = exchange.endpoint.api
-    able = [target for target in known.targets if api in target.provider.apis]
+    exchange.prefer = known.prefer
+    able = able_of(exchange, known.targets)
     if not able:
         providers = ", ".join(sorted({target.provider.name for target in known.targets}))
         raise ClientError(
-            f'model "{exchange.model}": its provider ({providers}) does not speak the {api} API',
+            f'model "{exchange.model}": its provider ({providers}) does not speak the '
+            f"{exchange.endpoint.api} API"
+            + (
+                "" if exchange.endpoint.codec else f", and nothing else that answers {exchange.endpoint.path}"
+            ),
             kind=ErrorKind.MODEL_NOT_FOUND,
             param="model",
         )
@@ -84,7 +92,7 @@ async def choose(exchange: Exchange) -> tuple[Target, ...]:
     hooks = exchange.gateway.hooks.choose_targets
     for hook in hooks:
         chosen: Sequence[Target] | None = await first_result((hook,), exchange, targets)
-        targets = targets if chosen is None else chosen
+        targets = targets if chosen is None else able_of(exchange, chosen)
     if not targets:
         raise ClientError(
             f'model "{exchange.model}": no target is left for this request',
@@ -92,6 +100,18 @@ async def choose(exchange: Exchange) -> tuple[Target, ...]:
             param="model",
         )
     return tuple(targets)
+
+
+def able_of(exchange: Exchange, targets: Sequence[Target]) -> list[Target]:
+    """Return those targets whose provider can answer this request, in one format or another."""
+    return [target for target in targets if spoken_to(exchange, target) is not None]
+
+
+def spoken_to(exchange: Exchange, target: Target) -> Endpoint | None:
+    """Return the endpoint at which this target is asked; None where its provider cannot answer."""
+    # Only where there is no codec does the answer depend on the model; so few are kept in mind.
+    model = target.model if exchange.endpoint.codec is None else ""
+    return spoken(exchange.endpoint, exchange.stream, target.provider.apis, exchange.prefer, model)
 
 
 def by_weight(targets: Sequence[Target]) -> list[Target]:

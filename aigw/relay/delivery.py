@@ -13,7 +13,6 @@ from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 from attrs import frozen
 
-from aigw.relay.passthrough import BinaryRelay
 from aigw.relay.pump import pump
 from aigw.relay.stream import Relay
 from aigw.relay.watchers import Watchers
@@ -21,6 +20,9 @@ from aigw.upstream.provider import Answer
 
 if TYPE_CHECKING:
     from aigw.pipeline.exchange import Exchange
+
+
+EVENTS = "text/event-stream"
 
 
 class Delivery(Protocol):
@@ -66,7 +68,7 @@ class StreamDelivery:
 
     async def send(self, exchange: Exchange) -> web.StreamResponse:
         exchange.status = 200
-        if isinstance(self.relay, BinaryRelay):
+        if self.headers.get("Content-Type") != EVENTS:
             response = web.StreamResponse(headers=self.headers)
             _end_by_closing(exchange, response)
             exchange.committed = True

@@ -108,7 +108,8 @@ class PassthroughRelay:
         self.has_content = self.has_content or sighting.content
         self.may_be_empty = self.may_be_empty or sighting.finished
         if sighting.usage is not None:
-            self.usage = sighting.usage
+            # Anthropic tells the prompt's count at the beginning, and at the end that of the answer.
+            self.usage = sighting.usage if self.usage is None else self.usage.updated(sighting.usage)
         if sighting.error is not None:
             self.error = sighting.error
         self.ended = sighting.terminal or sighting.error is not None

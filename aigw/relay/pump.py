@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from aigw.errors import ErrorKind, GatewayError, ServerError, UpstreamError
-from aigw.hooks.table import first_result
+from aigw.hooks.table import retold
 from aigw.relay.ending import Ending
 from aigw.relay.stream import Relay
 from aigw.relay.watchers import Watchers
@@ -73,8 +73,10 @@ async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how 
         failure = ServerError("the gateway failed amid this answer")
         await _tell(exchange, relay, response, write, failure)
     else:
-        exchange.error = exchange.attempts[-1].error = relay.error
         exchange.usage = relay.usage or exchange.usage
+        if relay.error is not None:  # the provider has told it in its own words, and they are on their way
+            exchange.error = _noted(exchange, relay.error)
+            await retold(exchange.gateway.hooks.on_error, exchange, relay.error)
         await response.write_eof()
         exchange.ending = Ending.FAILED if relay.error else Ending.COMPLETE
         await _linger(exchange, answer)
@@ -108,15 +110,8 @@ async def _tell(
     exchange: Exchange, relay: Relay, response: web.StreamResponse, write: Write, error: GatewayError
 ) -> None:
     """End a stream that has begun with its format's error event, as plugins want it to be told."""
-    if error.provider is None:
-        error.provider = exchange.attempts[-1].target.provider.name
-    exchange.attempts[-1].error = error
     exchange.usage = relay.usage or exchange.usage
-    try:
-        told = await first_result(exchange.gateway.hooks.on_error, exchange, error)
-    except GatewayError as failure:  # the stream has to end well-formed, whatever a hook thinks of it
-        told = failure
-    exchange.error = told or error
+    exchange.error = await retold(exchange.gateway.hooks.on_error, exchange, _noted(exchange, error))
     frame = relay.fail(exchange.error)
     if frame:
         await write(frame)
@@ -127,6 +122,15 @@ async def _tell(
     if transport is not None:
         transport.abort()
     raise ConnectionResetError("the provider's answer broke off")
+
+
+def _noted(exchange: Exchange, error: GatewayError) -> GatewayError:
+    """Say of the running attempt what it failed with, and of the error whose it was."""
+    attempt = exchange.attempts[-1]
+    if error.provider is None:
+        error.provider = attempt.target.provider.name
+    attempt.error = error
+    return error
 
 
 async def _linger(exchange: Exchange, answer: Answer) -> None:

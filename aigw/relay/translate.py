@@ -21,6 +21,7 @@ from aigw.model import (
     PartAdded,
     ReasoningDelta,
     RefusalDelta,
+    Started,
     TextDelta,
     Usage,
     UsageReported,
@@ -34,6 +35,7 @@ _CONTENT = frozenset(
 class TranslateRelay:
     """Decode a stream, let plugins edit its events, encode it for the client.
 
+    defaults: id and time (Unix seconds) of the answer, for formats whose streams tell none.
     hide_usage: the client did not ask for token counts; they are taken note of and not shown.
     """
 
@@ -46,6 +48,7 @@ class TranslateRelay:
         transforms: Sequence[tuple[Hook, Callable[[Event], Iterable[Event]]]] = (),
         *,
         hide_usage: bool = False,
+        defaults: tuple[str, int] | None = None,
     ) -> None:
         self.has_content = False
         self.ended = False
@@ -55,6 +58,7 @@ class TranslateRelay:
         self._encoder = encoder
         self._transforms = transforms
         self._hide_usage = hide_usage
+        self._defaults = defaults
 
     def feed(self, chunk: bytes) -> bytes:
         return b"" if self.ended else self._pass_on(self._decoder.feed(chunk))
@@ -73,7 +77,7 @@ class TranslateRelay:
                 self.usage = event.usage
         edited = events
         for hook, transform in self._transforms:
-            edited = _apply(hook, transform, edited)
+            edited = apply(hook, transform, edited)
         out = [self._one(event) for event in edited]
         # A plugin may edit an answer, and not keep its end back.
         if events and not self.ended and isinstance(events[-1], Finished | Failed):
@@ -86,6 +90,10 @@ class TranslateRelay:
         kind = type(event)
         if kind in _CONTENT:
             self.has_content = True
+        elif kind is Started and self._defaults is not None:
+            assert isinstance(event, Started)  # noqa: S101
+            event.id = event.id or self._defaults[0]
+            event.created = self._defaults[1] if event.created is None else event.created
         elif kind is UsageReported and self._hide_usage:
             return b""
         elif kind is Finished:
@@ -99,7 +107,7 @@ class TranslateRelay:
         return self._encoder.encode(event)
 
 
-def _apply(hook: Hook, transform: Callable[[Event], Iterable[Event]], events: Iterable[Event]) -> list[Event]:
+def apply(hook: Hook, transform: Callable[[Event], Iterable[Event]], events: Iterable[Event]) -> list[Event]:
     """Run one plugin over the events. One that fails ends the stream, unless it only observes."""
     edited: list[Event] = []
     for event in events:

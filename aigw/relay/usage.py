@@ -14,14 +14,15 @@ import orjson
 from aigw.model import Usage
 
 _KEY = b'"usage"'
+_OTHER_KEY = b'"usageMetadata"'  # Google's, and amid its answers
 _SMALL = 4096
 
 
 def find_usage(body: bytes, read: Callable[[dict[str, Any]], Usage | None]) -> Usage | None:
     """Return the token counts in a JSON answer, or None. `read` takes it, or one that has them alone."""
-    if _KEY not in body:
+    if _KEY not in body and _OTHER_KEY not in body:
         return None
-    found = None if len(body) <= _SMALL else _last_field(body)
+    found = None if len(body) <= _SMALL or _OTHER_KEY in body else _last_field(body)
     if isinstance(found, dict):
         return read({"usage": found})
     try:

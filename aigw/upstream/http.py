@@ -14,7 +14,7 @@ import orjson
 from attrs import evolve
 from multidict import CIMultiDict
 
-from aigw.dialects.endpoints import Api
+from aigw.dialects.endpoints import BEARER, Api
 from aigw.errors import ErrorKind, ServerError, UpstreamError
 from aigw.upstream.catalog import CATALOG, OPENAI_APIS
 from aigw.upstream.kind import ProviderKind, endpoint_path, fill_path, query_for
@@ -23,6 +23,7 @@ from aigw.upstream.transport import make_transport
 from aigw.upstream.transport.base import Transport, TransportSettings
 
 MODELS_TIMEOUT_S = 5.0
+MAX_KNOWN_PATHS = 1024
 MODELS_LIMIT_BYTES = 8 * 1024 * 1024
 
 
@@ -124,6 +125,8 @@ class Provider(BaseProvider):
             return fill_path(template, path, model)
         known = self._paths.get(path)
         if known is None:
+            if len(self._paths) >= MAX_KNOWN_PATHS:  # some paths hold the model, and clients name models
+                self._paths.clear()
             known = self._paths[path] = endpoint_path(path, self._base_path, self.kind.base_path)
         return known
 
@@ -136,11 +139,12 @@ class Provider(BaseProvider):
                 kind=ErrorKind.MISCONFIGURED,
                 provider=self.name,
             )
-        self._add_key(headers, key)
+        self._add_key(headers, key, call.endpoint.auth)
 
-    def _add_key(self, headers: CIMultiDict[str], key: str | None) -> None:
+    def _add_key(self, headers: CIMultiDict[str], key: str | None, usual: tuple[str, str] = BEARER) -> None:
         if key:
-            headers[self.kind.auth_header] = self.kind.auth_prefix + key
+            header, prefix = self.kind.auth or usual
+            headers[header] = prefix + key
 
 
 def _row(kind: ProviderKind | str | None, base_url: str, base_path: str | None) -> ProviderKind:

@@ -25,7 +25,7 @@ class ProviderKind:
     base_url: with or without a version at its end; empty where every user has an own one.
     key_env: environment variables that may hold its key, first one set wins. url_env: likewise for base_url.
     key_required: False for servers on one's own machine.
-    auth_header, auth_prefix: how the key is sent.
+    auth: how the key is sent, as (header, prefix), where it is not the way of the API that is spoken.
     path: template of the path below base_url, from {endpoint} ("/chat/completions") and {model}; empty for
         the usual rule (see `endpoint_path`). paths: the same for one API only.
     base_path: part of the endpoint's path that base_url stands for already ("/v1").
@@ -44,8 +44,7 @@ class ProviderKind:
     key_env: tuple[str, ...] = ()
     url_env: tuple[str, ...] = ()
     key_required: bool = True
-    auth_header: str = "Authorization"
-    auth_prefix: str = "Bearer "
+    auth: tuple[str, str] | None = None
     path: str = ""
     paths: Mapping[Api, str] = field(factory=dict)
     base_path: str | None = None
@@ -68,11 +67,17 @@ def endpoint_path(path: str, base_url_path: str, base_path: str | None) -> str:
     not show it (https://api.deepseek.com serves /chat/completions): it is stripped from the endpoint.
     """
     if base_path is None:
-        base_path = "/v1" if _VERSIONED.search(base_url_path) else ""
+        base_path = _own_version(path) if _VERSIONED.search(base_url_path) else ""
     base_path = base_path.rstrip("/")
     if base_path and path.startswith(base_path + "/"):
         return path[len(base_path) :]
     return path
+
+
+def _own_version(path: str) -> str:
+    """Return the version at the head of an endpoint: "/v1", or "/v1beta" of Google's."""
+    head = "/" + path.lstrip("/").partition("/")[0]
+    return head if _VERSIONED.search(head) else ""
 
 
 def fill_path(template: str, path: str, model: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from aigw.upstream.patterns import matches
 from aigw.upstream.provider import BaseProvider
 
 _CACHE_LIMIT = 4096
@@ -18,11 +19,15 @@ _CACHE_LIMIT = 4096
 
 @frozen(eq=False)
 class Target:
-    """One place a model name may lead to. `model` is the provider's own spelling."""
+    """One place a model name may lead to. `model` is the provider's own spelling.
+
+    profile: the operator's profile that holds here, whatever models it is for.
+    """
 
     provider: BaseProvider
     model: str
     weight: float = 1.0
+    profile: str | None = None
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"
@@ -53,7 +58,8 @@ class Route:
 class ModelRegistry:
     """Names to targets. Precedence: exact name, alias, pattern (the longest first), `provider/model`, family.
 
-    A family is a provider's own pattern for bare names (`gpt-*`), known from the catalogue.
+    A family is a provider's own pattern for bare names (`gpt-[!o]*`), known from the catalogue: the one kind
+    of pattern in which more than `*` has a meaning.
     """
 
     def __init__(self) -> None:
@@ -156,7 +162,7 @@ class ModelRegistry:
 
     def _by_pattern(self, name: str) -> Route | None:
         for entry in self._patterns:
-            if fnmatchcase(name, entry.name):
+            if matches(entry.name, name):
                 matched = _matched(entry.name, name)
                 targets = tuple(_fill(target, matched, name) for target in entry.targets)
                 return Route(entry.name, targets, entry.prefer)
@@ -189,4 +195,4 @@ def _matched(pattern: str, name: str) -> str:
 def _fill(target: Target, matched: str, name: str) -> Target:
     """Put what the wildcard matched into the target's own model name; a lone catch-all keeps the name."""
     model = target.model.replace("*", matched or name)
-    return Target(target.provider, model, target.weight)
+    return evolve(target, model=model)

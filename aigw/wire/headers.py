@@ -15,6 +15,8 @@ from multidict import CIMultiDict
 FORWARDED_TO_PROVIDER = (
     "Accept",
     "OpenAI-Beta",
+    "anthropic-beta",
+    "anthropic-version",
     "Idempotency-Key",
     "X-Client-Request-Id",
     "X-Session-Id",

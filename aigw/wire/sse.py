@@ -20,6 +20,7 @@ MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 # A CR at the very end may be half of a CRLF, unless the line before it ended in a bare CR too.
+_NAMED = re.compile(rb"event: ([^\n]+)\ndata: ([^\n]*)")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n])|(?<=\r)\r\Z){2}")
 
 
@@ -149,6 +150,8 @@ def split_frames(data: bytes) -> list[SseFrame]:
     for block in data.split(b"\n\n"):
         if block.startswith(b"data: ") and b"\n" not in block:
             frames.append(SseFrame(None, block[6:]))
+        elif (match := _NAMED.fullmatch(block)) is not None:  # and of the others, these two
+            frames.append(SseFrame(match[1].decode("utf-8", "replace"), match[2]))
         elif block and (frame := _parse_lines(block)) is not None:
             frames.append(frame)
     return frames

@@ -7,6 +7,7 @@ from support.answers import error_of
 
 import aigw
 from aigw.config import AuthConfig, KeyConfig, Secret
+from aigw.pipeline.admit import is_allowed
 
 PATH = "/v1/embeddings"
 KEYS = (
@@ -118,3 +119,8 @@ async def test_pages_of_health_need_no_key(url, http):
     for path in ("/health", "/healthz", "/livez", "/readyz"):
         async with http.get(url + path) as response:
             assert response.status == 200
+
+
+def test_nothing_but_a_star_is_a_wildcard_in_what_a_key_may_use():
+    assert is_allowed("gpt-4o", ("o1", "gpt-*"))
+    assert not is_allowed("gpt-4", ("gpt-[45]", "gpt-?"))

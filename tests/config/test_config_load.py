@@ -213,6 +213,43 @@ def test_targets_may_use_the_catalogues_names(write):
     ]
 
 
+def test_targets_are_not_looked_at_where_plugins_may_bring_their_provider():
+    tree = {"models": {"fast": {"targets": ["house/x"], "aliases": ["fast"]}}}
+    with pytest.raises(ConfigError) as caught:
+        loads(tree, {}, known_providers=None)
+    assert len(caught.value.problems) == 1
+    assert caught.value.problems[0].startswith("models.fast.aliases[0]")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"a/x"', [("a", "x")]),
+        ('"a"', [("a", None)]),
+        ('["a/x", "b/y/z"]', [("a", "x"), ("b", "y/z")]),
+        ('["a/x", { provider = "b", weight = 0 }]', [("a", "x"), ("b", None)]),
+        ('"${WHERE}"', [("b", "env")]),
+    ],
+)
+def test_a_model_may_be_written_as_its_targets_alone(write, written, meant):
+    path = write("aigw.toml", f"[models]\nfast = {written}\n")
+    (found,) = load(path, {"WHERE": "b/env"}, known_providers=None).models.values()
+    assert [(target.provider, target.model) for target in found.targets] == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("3", "models.fast: got 3, wanted text, a list or a table"),
+        ('""', 'models.fast.targets[0]: got "", wanted "provider/model"'),
+        ('["a/", 3]', 'models.fast.targets[0]: got "a/", wanted "provider/model"'),
+        ("[]", "models.fast.targets: got an empty list, wanted a list of at least one"),
+    ],
+)
+def test_a_model_that_is_neither_targets_nor_a_table_is_told(write, written, told):
+    assert f"aigw.toml: {told}" in problems(write("aigw.toml", f"[models]\nfast = {written}\n"))
+
+
 def test_aliases_that_collide_are_mistakes():
     target = (TargetConfig("a"),)
     config = Config(

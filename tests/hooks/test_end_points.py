@@ -129,3 +129,48 @@ async def test_on_complete_that_fails_keeps_nobody_else_from_being_told(gateway,
     assert (await post(gateway))[0] == 200
     assert len(told) == 1
     assert "plugin a failed in on_complete" in caplog.text
+
+
+def retells(seen, text=None, raises=None):
+    async def on_error(exchange, error):
+        seen.append(error.message)
+        if raises is not None:
+            raise raises
+        return text and aigw.ServerError(text, kind=aigw.ErrorKind.UNAVAILABLE)
+
+    return on_error
+
+
+@pytest.mark.parametrize("amid_a_stream", [False, True])
+async def test_on_error_of_every_plugin_gets_the_error_as_the_one_before_has_left_it(
+    gateway, upstream, post, complete, amid_a_stream
+):
+    upstream.stream(sse(chunk("a"), done=False), 0.05, "cut")
+    seen = []
+    use(gateway, "a", on_error=retells(seen, "first"))
+    use(gateway, "b", on_error=retells(seen))
+    use(gateway, "c", on_error=retells(seen, raises=aigw.ClientError("second")))
+    use(gateway, "d", on_error=retells(seen, raises=ValueError("oops")), on_failure="open")
+    use(gateway, "e", on_error=retells(seen, raises=ValueError("oops")))
+    use(gateway, "f", on_error=retells(seen, "last"))
+    _, _, text = await post(gateway, STREAM if amid_a_stream else {**CHAT, "model": "nothing"})
+    assert seen[1:5] == ["first", "first", "second", "second"]
+    assert seen[5].startswith('plugin "e" failed in on_error')
+    assert len(seen) == 6
+    assert '"last"' in text
+    assert complete[0].message == "last"
+
+
+async def test_on_error_sees_a_providers_own_error_amid_a_stream_once_and_cannot_change_it(
+    gateway, upstream, post, complete
+):
+    own = sse({"error": {"message": "no more", "type": "server_error", "code": "server_error"}}, done=False)
+    upstream.stream(sse(chunk("a"), done=False), 0.05, own)
+    seen = []
+    use(gateway, on_error=retells(seen, "told differently"))
+    use(gateway, "q", on_error=retells(seen))
+    _, _, text = await post(gateway, STREAM)
+    assert seen == ["no more", "told differently"]
+    assert text.count('"error"') == 1
+    assert "told differently" not in text
+    assert (complete[0].ending, complete[0].message) == ("failed", "no more")

@@ -60,8 +60,16 @@ def test_what_follows_is_of_every_hook_there_is():
     assert {name for name in dir(Everything) if name in HOOK_NAMES} == set(REQUEST_HOOKS)
 
 
+CONTENT = {"role": "user", "parts": [{"text": "hi"}]}
 BODIES = {
     "/v1/chat/completions": CHAT,
+    "/v1/messages": {**CHAT, "max_tokens": 9},
+    "/v1/messages/count_tokens": CHAT,
+    ":generateContent": {"contents": [CONTENT]},
+    ":streamGenerateContent": {"contents": [CONTENT]},
+    ":countTokens": {"contents": [CONTENT]},
+    ":embedContent": {"content": CONTENT},
+    ":batchEmbedContents": {"requests": [{"model": "models/demo", "content": CONTENT}]},
     "/v1/completions": {"prompt": "hi"},
     "/v1/responses": {"input": "hi"},
     "/v1/embeddings": {"input": "hi"},
@@ -73,19 +81,47 @@ BODIES = {
     "/v1/audio/transcriptions": {"file": b"wav"},
     "/v1/audio/translations": {"file": b"wav"},
 }
+# What the demo provider has no word for is asked of one that says the same to everybody.
+COUNTS = {
+    "/v1/messages/count_tokens": {"input_tokens": 1},
+    ":countTokens": {"totalTokens": 1},
+    ":embedContent": {"embedding": {"values": [0.5]}},
+    ":batchEmbedContents": {"embeddings": [{"values": [0.5]}]},
+}
 BEFORE = ["authenticate", "admit", "rewrite_request", "choose_targets", "before_call", "after_call"]
 BY_PATH = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 
 
-def demo_gateway(plugin):
-    gateway = aigw.Gateway()
-    gateway.models.register("*", aigw.DemoProvider(pace_s=0))
-    gateway.hooks.register(plugin)
-    return gateway
+def key_of(endpoint):
+    """Return the endpoint's name in the tables: its path, or what it does with the model in its path."""
+    return ":" + endpoint.path.rpartition(":")[2] if endpoint.has_model_in_path else endpoint.path
+
+
+@pytest.fixture
+def gateway_for(upstream):
+    """Make a gateway with a plugin, whose one model can do all that an endpoint asks."""
+
+    def make(endpoint, plugin):
+        gateway = aigw.Gateway()
+        provider = aigw.DemoProvider(pace_s=0)
+        if key_of(endpoint) in COUNTS:
+            upstream.answer(COUNTS[key_of(endpoint)])
+            provider = aigw.Provider(upstream.url, "k", name="counting", apis=[endpoint.api])
+        gateway.models.register("*", provider)
+        gateway.hooks.register(plugin)
+        return gateway
+
+    return make
+
+
+def path_for(endpoint):
+    return endpoint.path_for("demo") + (f"?{endpoint.query}" if endpoint.query else "")
 
 
 def body_for(endpoint, **more):
-    fields = {**BODIES[endpoint.path], "model": "demo", **more}
+    fields = {**BODIES[key_of(endpoint)]}
+    if not endpoint.has_model_in_path:
+        fields |= {"model": "demo", **more}
     if endpoint.body == "json":
         return {"json": fields}
     form = FormData(quote_fields=False)
@@ -95,11 +131,15 @@ def body_for(endpoint, **more):
     return {"data": form}
 
 
-@BY_PATH
-async def test_no_endpoint_skips_a_hook(endpoint, http, serve, eventually):
+@pytest.mark.parametrize(
+    "endpoint",
+    [endpoint for endpoint in ENDPOINTS if not endpoint.stream],
+    ids=lambda endpoint: endpoint.path,
+)
+async def test_no_endpoint_skips_a_hook(endpoint, gateway_for, http, serve, eventually):
     plugin = Everything()
-    url = await serve(demo_gateway(plugin))
-    async with http.post(url + endpoint.path, **body_for(endpoint)) as response:
+    url = await serve(gateway_for(endpoint, plugin))
+    async with http.post(url + path_for(endpoint), **body_for(endpoint)) as response:
         assert response.status == 200, await response.text()
         is_json = response.content_type == "application/json"
         await response.read()
@@ -111,11 +151,11 @@ async def test_no_endpoint_skips_a_hook(endpoint, http, serve, eventually):
 @pytest.mark.parametrize(
     "endpoint", [endpoint for endpoint in ENDPOINTS if endpoint.grammar], ids=lambda endpoint: endpoint.path
 )
-async def test_no_endpoint_that_streams_skips_a_stream_hook(endpoint, http, serve, eventually):
+async def test_no_endpoint_that_streams_skips_a_stream_hook(endpoint, gateway_for, http, serve, eventually):
     plugin = Everything()
-    url = await serve(demo_gateway(plugin))
+    url = await serve(gateway_for(endpoint, plugin))
     more = {"stream_format": "sse"} if endpoint.path == "/v1/audio/speech" else {}
-    async with http.post(url + endpoint.path, **body_for(endpoint, stream=True, **more)) as response:
+    async with http.post(url + path_for(endpoint), **body_for(endpoint, stream=True, **more)) as response:
         assert (response.status, response.content_type) == (200, "text/event-stream"), await response.text()
         await response.read()
     await eventually(lambda: "on_complete" in plugin.ran)
@@ -124,15 +164,15 @@ async def test_no_endpoint_that_streams_skips_a_stream_hook(endpoint, http, serv
 
 
 @BY_PATH
-async def test_no_endpoint_skips_on_error(endpoint, http, serve, eventually):
+async def test_no_endpoint_skips_on_error(endpoint, gateway_for, http, serve, eventually):
     plugin = Everything()
 
     async def after_call(exchange, attempt, answer):
         raise aigw.ClientError("no")
 
     plugin.after_call = after_call
-    url = await serve(demo_gateway(plugin))
-    async with http.post(url + endpoint.path, **body_for(endpoint)) as response:
+    url = await serve(gateway_for(endpoint, plugin))
+    async with http.post(url + path_for(endpoint), **body_for(endpoint)) as response:
         assert response.status == 400
     await eventually(lambda: "on_complete" in plugin.ran)
     assert plugin.ran == [*BEFORE[:-1], "on_error", "on_complete"]

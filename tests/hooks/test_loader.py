@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 import aigw
 from aigw.config import PluginsConfig, Secret
-from aigw.hooks.loader import GROUP, Found, discover, load, order
+from aigw.hooks import loader
+from aigw.hooks.loader import GROUP, Found, discover, load, order, unknown_disabled
 from aigw.hooks.table import Hooks
 
 
@@ -134,6 +135,62 @@ def test_every_mistake_in_every_section_is_told_with_its_path():
     assert "plugins.three: this plugin takes no configuration" in told
 
 
+@frozen
+class Demanding:
+    limit: int
+
+
+class Needy(Configured):
+    Config = Demanding
+
+
+def test_a_plugin_that_lacks_its_settings_says_what_to_do_about_it():
+    with pytest.raises(aigw.ConfigError) as caught:
+        load([found("one", Needy), found("two")], PluginsConfig(), Hooks())
+    missing, what_to_do = caught.value.problems
+    assert missing == "plugins.one.limit: missing, wanted a whole number"
+    assert what_to_do.startswith("plugins.one: aigw-one 1.0 is installed but not configured; ")
+    assert what_to_do.endswith('write a section [plugins.one], or put "one" in plugins.disabled')
+    with pytest.raises(aigw.ConfigError) as caught:
+        load([found("one", Needy)], PluginsConfig(sections={"one": {"limit": "x"}}), Hooks())
+    assert len(caught.value.problems) == 1
+
+
+def test_an_installed_plugin_with_a_built_ins_name_is_refused_with_both():
+    with pytest.raises(aigw.PluginError, match=r'"keys" of aigw-keys 1\.0 has the name of the built-in'):
+        order(named("keys"), named("keys", "alpha"), PluginsConfig(disabled=("keys",)))
+
+
+def test_a_disabled_name_that_nobody_has_is_a_note_with_what_was_meant():
+    config = PluginsConfig(disabled=("metrcs", "alpha", "gone-for-good"))
+    gateway = aigw.Gateway(aigw.Config(plugins=config), installed=named("alpha"))
+    assert gateway.notes == [
+        'plugins.disabled[0]: no plugin is called "metrcs" here; did you mean "metrics"?',
+        'plugins.disabled[2]: no plugin is called "gone-for-good" here',
+    ]
+    assert unknown_disabled(["gone-for-good", "alpha", "metrcs"], config) == []
+
+
+def test_a_plugin_that_refuses_to_be_made_is_told_in_its_own_words():
+    def refuses():
+        raise aigw.ConfigError(["plugins.a.disk: got none", "no disk"])
+
+    with pytest.raises(aigw.ConfigError) as caught:
+        load([found("a", refuses)], PluginsConfig(), Hooks())
+    assert caught.value.problems == ["plugins.a.disk: got none", 'plugin "a": no disk']
+
+
+def test_all_plugins_that_cannot_be_used_are_told_at_once():
+    with pytest.raises(aigw.PluginError, match=r'(?s)plugin "a" .*plugin "b" '):
+        load([found("a", broken), found("b", broken)], PluginsConfig(), Hooks())
+
+
+def test_the_code_of_installed_plugins_can_be_watched(monkeypatch):
+    points = [point("a", "json.decoder:X"), point("b", "difflib:X"), point("c", "aigw_not_there:X")]
+    monkeypatch.setattr(loader, "entry_points", lambda group: points)
+    assert [place.name for place in loader.code()] == ["json", "difflib.py"]
+
+
 def test_a_plugin_that_cannot_be_imported_names_its_distribution():
     plugins = discover([point("a", "aigw_not_there:Plugin", Dist("aigw-a", "2.1"))])
     with pytest.raises(aigw.PluginError, match=r'plugin "a" \(aigw-a 2\.1\) cannot be imported: .*not_there'):
@@ -189,5 +246,6 @@ def test_an_installed_distribution_is_found_and_used(tmp_path):
     assert "shout: installed (aigw-shout 0.3), disabled" in run().stdout.splitlines()
     (tmp_path / "aigw.toml").write_text("[plugins.shout]\nwordd = 1\n")
     wrong = run()
-    assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert "plugins.shout" in wrong.stderr
+    assert (wrong.returncode, wrong.stderr) == (1, "")
+    assert 'shout: plugins.shout: unknown key "wordd"' in wrong.stdout
+    assert "access-log: on_complete" in wrong.stdout.splitlines()

@@ -63,6 +63,18 @@ async def test_setup_closes_the_others_when_one_fails_to_start(gateway):
     assert told == ["open", "close"]
 
 
+async def test_setup_that_refuses_its_configuration_is_told_in_its_own_words(gateway):
+    async def setup(gateway):
+        raise aigw.ConfigError(["plugins.p.path: wanted a folder", "no disk"])
+        yield
+
+    use(gateway, setup=setup)
+    with pytest.raises(aigw.ConfigError) as caught:
+        async with running(gateway):
+            pass
+    assert caught.value.problems == ["plugins.p.path: wanted a folder", 'plugin "p": no disk']
+
+
 async def test_setup_closes_the_others_when_one_fails_to_close(gateway, caplog):
     told = []
 

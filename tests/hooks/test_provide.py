@@ -75,3 +75,27 @@ async def test_provide_is_asked_once_of_every_plugin_whatever_its_place():
     gateway.hooks.register(Noted("b", provide=lambda registry: asked.append("b")), first=True)
     gateway.make_app()
     assert asked == ["a", "b"]
+
+
+def finishes_with(error):
+    def finisher(app):
+        raise error
+
+    return lambda registry: registry.finish_app(finisher)
+
+
+async def test_provide_of_a_finishing_touch_that_fails_names_the_plugin():
+    gateway = aigw.Gateway()
+    use(gateway, "fine", provide=lambda registry: registry.finish_app(lambda app: None))
+    use(gateway, "broken", provide=finishes_with(KeyError("x")))
+    use(gateway, "last", provide=lambda registry: None)
+    with pytest.raises(aigw.PluginError, match='plugin "broken" failed in finish_app: KeyError'):
+        gateway.make_app()
+
+
+async def test_provide_of_a_finishing_touch_that_refuses_is_told_in_its_own_words():
+    gateway = aigw.Gateway()
+    use(gateway, provide=finishes_with(aigw.ConfigError(["pip install it"])))
+    with pytest.raises(aigw.ConfigError) as caught:
+        gateway.make_app()
+    assert caught.value.problems == ['plugin "p": pip install it']

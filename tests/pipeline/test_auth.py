@@ -5,7 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 from support.answers import error_of, field, file, form
 
 import aigw
-from aigw.config import AuthConfig, ServerConfig
+from aigw.config import AuthConfig, KeyConfig, Secret, ServerConfig
 from aigw.pipeline.auth import is_local
 
 PATH = "/v1/embeddings"
@@ -87,6 +87,53 @@ async def test_an_open_gateway_serves_no_web_page_from_elsewhere(upstream, serve
         else:
             assert response.status == 200
     assert len(upstream.seen) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8080", 200),
+        ("127.0.0.1:8080", 200),
+        ("127.9.9.9", 200),
+        ("[::1]:8080", 200),
+        ("box.lan:8080", 200),
+        ("evil.example", 403),
+        ("evil.example:8080", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("10.0.0.1", 403),
+        ("[::2]", 403),
+        ("[", 403),
+    ],
+)
+@pytest.mark.parametrize("path", [PATH, "/v1/models"])
+async def test_an_open_gateway_does_not_answer_as_another_host(upstream, serve, http, path, host, status):
+    gateway = aigw.Gateway(aigw.Config(server=ServerConfig(host="box.lan")))
+    gateway.models.register("m", aigw.Provider(upstream.url, name="up"))
+    upstream.answer()
+    method = "POST" if path == PATH else "GET"
+    url = await serve(gateway) + path
+    async with http.request(method, url, json={"model": "m"}, headers={"Host": host}) as response:
+        if status == 403:
+            error = await error_of(response, 403, "permission_denied")
+            assert "localhost" in error["message"]
+            assert "auth.keys" in error["message"]
+            assert not upstream.seen
+        else:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    "auth", [AuthConfig(allow_anonymous=True), AuthConfig(keys=(KeyConfig(Secret("sk-1")),))]
+)
+async def test_a_gateway_that_is_not_open_by_chance_answers_as_any_host(upstream, serve, http, auth):
+    gateway = aigw.Gateway(aigw.Config(auth=auth))
+    gateway.models.register("m", aigw.Provider(upstream.url, name="up"))
+    upstream.answer()
+    headers = {"Host": "llm.example", "Authorization": "Bearer sk-1"}
+    async with http.post(await serve(gateway) + PATH, json={"model": "m"}, headers=headers) as response:
+        assert response.status == 200
 
 
 class Doorman:

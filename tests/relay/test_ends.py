@@ -41,7 +41,7 @@ async def test_a_shutdown_does_not_put_a_second_answer_behind_one_that_is_being_
     reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
     body = json.dumps(ASK).encode()
     path = url.path.rstrip("/") + "/v1/chat/completions"
-    head = f"POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nHost: x\r\n"
+    head = f"POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nHost: localhost\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     assert not await gateway.drain(0.05)

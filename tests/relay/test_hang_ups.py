@@ -26,7 +26,7 @@ class Caller:
 
     def say(self, length=None, **fields):
         body = json.dumps({"model": "m", "messages": [], **fields}).encode()
-        head = f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         self.writer.write(f"{head}Content-Length: {length or len(body)}\r\n\r\n".encode() + body)
 
     async def hear(self, what):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted import HELLO, USAGE, USAGE_CHUNK, chunk, sse
 
+from aigw.dialects.anthropic import ANTHROPIC
 from aigw.dialects.openai_chat import OPENAI_CHAT
 from aigw.dialects.openai_events import IMAGES, RESPONSES, SPEECH, TRANSCRIPTIONS
 from aigw.errors import ErrorKind, ProtocolError, UpstreamError
@@ -253,3 +254,14 @@ def test_binary_bytes_pass_untouched_and_a_failure_cannot_be_told_in_them():
     assert subject.fail(UpstreamError("broken")) == b""
     assert subject.ended
     assert BinaryRelay().close() == b""
+
+
+def test_counts_told_in_two_places_are_put_together():
+    relay = PassthroughRelay(ANTHROPIC.grammar)
+    start = {"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}}
+    block = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}
+    for tree in (start, block, end, {"type": "message_stop"}):
+        relay.feed(b"event: %s\n" % tree["type"].encode() + sse(tree, done=False))
+    assert relay.ended
+    assert (relay.usage.input_tokens, relay.usage.output_tokens) == (7, 5)

@@ -112,6 +112,22 @@ RESPONSES_URLS = {
     "xai": "https://api.x.ai/v1/responses",
 }
 
+NATIVE = {
+    "anthropic": {
+        "/v1/messages": "https://api.anthropic.com/v1/messages",
+        "/v1/messages/count_tokens": "https://api.anthropic.com/v1/messages/count_tokens",
+    },
+    "gemini": {
+        "/v1beta/models/{model}:generateContent": (
+            "https://generativelanguage.googleapis.com/v1beta/models/some-model:generateContent"
+        ),
+        "/v1/models/{model}:streamGenerateContent": (
+            "https://generativelanguage.googleapis.com/v1/models/some-model:streamGenerateContent"
+        ),
+    },
+}
+"""Those who speak an API of their own, and where."""
+
 FAMILY_MEMBERS = {
     "gpt-4o-mini": "openai",
     "gpt-6.1-sol": "openai",
@@ -173,6 +189,7 @@ def provider_of(kind, **settings):
 
 def call_to(path, **facts):
     endpoint = next(endpoint for endpoint in ENDPOINTS if endpoint.path == path)
+    path = endpoint.path_for("some-model")
     return Call(endpoint=endpoint, model="some-model", path=path, headers=CIMultiDict(), body=b"{}", **facts)
 
 
@@ -195,7 +212,7 @@ def test_a_row_is_well_formed(row):
     assert row.title.strip() == row.title != ""
     assert row.docs.startswith("https://")
     assert row.apis
-    assert row.apis <= OPENAI_APIS
+    assert row.apis <= OPENAI_APIS or row.name in NATIVE
     assert row.stream_usage in {"ask", "always", "never"}
     assert row.key_env
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", name) for name in (*row.key_env, *row.url_env))
@@ -244,6 +261,18 @@ def test_no_two_vendors_read_the_same_variable():
 )
 def test_every_vendor_is_called_where_its_documentation_says(api, path, urls):
     assert {name: address_of(name, path) for name in sorted(rows_with(api))} == urls
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_a_vendor_with_an_api_of_its_own_is_called_where_its_documentation_says(name):
+    assert {path: address_of(name, path) for path in NATIVE[name]} == NATIVE[name]
+
+
+@pytest.mark.parametrize("base_url", ["https://g.test", "https://g.test/v1", "https://g.test/v1beta/"])
+def test_an_address_of_ones_own_shows_googles_version_once(base_url):
+    for path in ("/v1beta/models/{model}:generateContent", "/v1/models/{model}:generateContent"):
+        url = Provider(base_url, "k", kind="gemini").url_for(call_to(path))
+        assert re.fullmatch(r"https://g\.test/v1(?:beta)?/models/some-model:generateContent", url)
 
 
 @pytest.mark.parametrize(
@@ -304,17 +333,20 @@ def test_azure_gets_no_version_with_responses():
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "path", "wanted"),
     [
-        ("azure", {"api-key": "k"}),
-        ("anthropic", {"Authorization": "Bearer k"}),
-        ("gemini", {"Authorization": "Bearer k"}),
-        ("openai", {"Authorization": "Bearer k"}),
+        ("azure", "/v1/chat/completions", {"api-key": "k"}),
+        ("azure", "/v1/responses", {"api-key": "k"}),
+        ("anthropic", "/v1/chat/completions", {"Authorization": "Bearer k"}),
+        ("anthropic", "/v1/messages", {"x-api-key": "k"}),
+        ("gemini", "/v1/chat/completions", {"Authorization": "Bearer k"}),
+        ("gemini", "/v1beta/models/{model}:generateContent", {"x-goog-api-key": "k"}),
+        ("openai", "/v1/chat/completions", {"Authorization": "Bearer k"}),
     ],
 )
-def test_a_key_goes_where_the_vendor_looks_for_it(name, wanted):
+def test_a_key_goes_where_the_vendor_looks_for_it(name, path, wanted):
     transport = Recorder()
-    asyncio.run(provider_of(name, transport=transport).call(call_to("/v1/chat/completions")))
+    asyncio.run(provider_of(name, transport=transport).call(call_to(path)))
     [(_, _, headers)] = transport.asked
     assert dict(headers) == wanted
 

@@ -64,9 +64,7 @@ async def test_the_clients_query_follows_the_providers_own():
 
 
 async def test_the_key_is_sent_as_the_vendor_wants_it():
-    row = ProviderKind(
-        "v", "V", "http://h", auth_header="x-api-key", auth_prefix="", headers={"X-Version": "2"}
-    )
+    row = ProviderKind("v", "V", "http://h", auth=("x-api-key", ""), headers={"X-Version": "2"})
     headers = (await send(call_for(), api_key="sk-1", kind=row, headers={"X-More": "3"}))[2]
     assert dict(headers) == {"X-Version": "2", "X-More": "3", "x-api-key": "sk-1"}
 

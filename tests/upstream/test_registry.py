@@ -142,3 +142,18 @@ def test_several_targets_keep_their_weights_and_wildcards():
 
 def test_names_lists_what_stands_for_one_model():
     assert models().names() == ["exact", "nick", "renamed", "two/nick"]
+
+
+@pytest.mark.parametrize("pattern", ["gpt-[45]*", "gpt-?*"])
+def test_nothing_but_a_star_is_a_wildcard_in_a_name(pattern):
+    registry = ModelRegistry()
+    registry.register(pattern, ONE)
+    assert registry.resolve("gpt-4o") is None
+    assert registry.resolve(pattern.replace("*", "x")).entry == pattern
+
+
+def test_a_family_may_leave_names_out():
+    registry = ModelRegistry()
+    registry.add_provider(ONE, families=["gpt-[!o]*"])
+    assert registry.resolve("gpt-4o").targets[0].provider is ONE
+    assert registry.resolve("gpt-oss") is None

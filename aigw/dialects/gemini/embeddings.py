@@ -19,6 +19,7 @@ from aigw.errors import ClientError, ErrorKind, ProtocolError
 from aigw.model import Request
 
 _KNOWN = frozenset(("model", "input", "dimensions", "encoding_format"))
+_HELD = frozenset(("model", "content", "outputDimensionality", "requests"))
 
 
 def encode_batch(tree: Tree) -> Encoded:
@@ -27,7 +28,8 @@ def encode_batch(tree: Tree) -> Encoded:
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         kind = ErrorKind.MISSING_FIELD if texts is None else ErrorKind.UNSUPPORTED
-        raise ClientError("input: expected a string or a list of strings", kind=kind, param="input")
+        message = "input: expected a string or a list of strings; this model takes no tokens"
+        raise ClientError(message, kind=kind, param="input")
     common: Tree = {"model": f"models/{text_of(tree.get('model'))}"}
     if (dimensions := int_or_none(tree.get("dimensions"))) is not None:
         common["outputDimensionality"] = dimensions
@@ -89,11 +91,32 @@ def decode_embed(tree: Tree) -> Tree:
     return result
 
 
+def decode_embed_request(tree: Tree) -> Encoded:
+    """Read embedContent or batchEmbedContents as OpenAI's request, and say what that cannot hold.
+
+    Raises ClientError on what holds nothing to embed, and on what is no text.
+    """
+    requests = camel(tree).get("requests")
+    inner = [(f"requests[{number}].", each) for number, each in enumerate(list_of(requests))]
+    dropped: list[str] = []
+    asked = decode_embed(tree)
+    for prefix, request in inner or [("", tree)]:
+        for key, value in camel(object_of(request)).items():
+            differs = key == "outputDimensionality" and int_or_none(value) != asked.get("dimensions")
+            if value is not None and (differs or key not in _HELD):
+                dropped.append(prefix + key)
+    return Encoded(asked, tuple(dropped))
+
+
 def _text(request: Tree, path: str) -> str:
+    place = f"{path}.content"
     if not isinstance(request.get("content"), dict):
-        place = f"{path}.content"
         raise ClientError(f"{place}: expected an object", kind=ErrorKind.MISSING_FIELD, param=place)
-    return "\n".join([text_of(part.get("text")) for part in parts_of(object_at(request, "content"))])
+    parts = parts_of(object_at(request, "content"))
+    if not all(isinstance(part.get("text"), str) for part in parts):
+        message = f"{place}.parts: expected texts; this model embeds nothing else"
+        raise ClientError(message, kind=ErrorKind.UNSUPPORTED, param=place)
+    return "\n".join([part["text"] for part in parts])
 
 
 def encode_embeddings(tree: Tree, *, batch: bool) -> Tree:

@@ -142,6 +142,8 @@ def _error(status: int | None, message: str, code: Any, param: Any) -> GatewayEr
     kind = _CODES.get(code or "")
     if kind is None or status in {401, 403}:
         kind = _kind(status)
+    elif kind is ErrorKind.UPSTREAM_ERROR:  # "server_error" says less than a 503 does
+        kind = _STATUSES.get(status or 0, kind)
     if not message:
         message = f"the provider answered with status {status}" if status else "the provider reports an error"
     return _branch(kind)(

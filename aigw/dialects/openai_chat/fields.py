@@ -32,7 +32,7 @@ EXTENSIONS = _PREFIX + "@extensions"
 MAX_TOKENS = _PREFIX + "@max_tokens"
 LOGPROBS = _PREFIX + "logprobs"
 
-_MAX_INT = 2**53
+MAX_INT = 2**53
 
 
 def keep(tree: Mapping[str, Any], known: frozenset[str], scope: str = "") -> Extras:
@@ -77,7 +77,7 @@ def int_or_none(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # Beyond that a float is not exact any more, and a writer of JSON may refuse it.
-    if not -_MAX_INT <= value <= _MAX_INT or value != int(value):
+    if not -MAX_INT <= value <= MAX_INT or value != int(value):
         return None
     return int(value)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import int_or_none, keep, object_of, restore
+from aigw.dialects.openai_chat.fields import MAX_INT, int_or_none, keep, object_of, restore
 from aigw.model import Usage
 
 _KNOWN = frozenset(
@@ -76,4 +76,9 @@ def encode_usage(usage: Usage) -> Tree:
 
 
 def _count(tree: Tree, field: str) -> int:
-    return max(0, int_or_none(tree.get(field)) or 0)
+    value = tree.get(field)
+    if value is None or value == 0:  # most are; this runs for every answer
+        return 0
+    if type(value) is int and 0 < value <= MAX_INT:
+        return value
+    return max(0, int_or_none(value) or 0)
