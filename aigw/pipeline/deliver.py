@@ -71,11 +71,11 @@ async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Deliv
             return WholeDelivery(200, headers, await read_folded(exchange, attempt, answer))
         return await stream_delivery(exchange, attempt, answer, headers, stream_relay(exchange, attempt))
     if media_type == "application/json" or attempt.endpoint.api not in BYTES_APIS:
-        body = await read_whole(exchange, attempt, answer)
+        read = await read_whole(exchange, attempt, answer)
         if has_codec and exchange.stream:
-            told = as_stream(exchange, attempt, body, encoder_of(exchange))
+            told = as_stream(exchange, attempt, read, encoder_of(exchange))
             return await stream_delivery(exchange, attempt, answer, headers, told)
-        whole = await finish_whole(exchange, attempt, body)
+        whole = await finish_whole(exchange, attempt, read)
         # Only now is it known what the answer could not hold, either.
         return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole)
     headers["Content-Type"] = answer.headers.get("Content-Type", "application/octet-stream")

@@ -137,7 +137,7 @@ def bound_for_model(request: web.Request) -> Exchange | None:
     return exchange if exchange is not None and exchange.endpoint.api is not None else None
 
 
-@frozen
+@define
 class AttemptRecord:
     """What remains of one attempt."""
 
@@ -148,7 +148,7 @@ class AttemptRecord:
     first_byte_s: float | None
 
 
-@frozen
+@define(eq=False)  # made for every request: a frozen one takes three times as long to make
 class Record:
     """What remains of an exchange: handed to `on_complete` and to every reservation, once.
 

@@ -116,6 +116,10 @@ def spoken_to(exchange: Exchange, target: Target) -> Endpoint | None:
 
 def by_weight(targets: Sequence[Target]) -> list[Target]:
     """Order targets by lot, so that each comes first as often as its weight says; weight 0 comes last."""
+    if len(targets) == 2:  # the usual case, and a toss will do
+        first, second = targets
+        toss = random.random() * (first.weight + second.weight)  # noqa: S311
+        return [first, second] if toss < first.weight else [second, first]
     # Efraimidis and Spirakis: sorting by u ** (1 / w) draws without replacement in proportion to w.
     # Order by lot does not guard a secret: the fast generator will do.
     keys = {

@@ -55,8 +55,13 @@ def must_be_unsealed(exchange: Exchange) -> bool:
 
     This client keeps it for that other one; to this provider it would be a forged signature.
     """
+    if exchange.endpoint.codec is None:
+        return False
     raw = exchange.payload.raw
-    return exchange.endpoint.codec is not None and any(mark in raw for mark in MARKS)
+    for mark in MARKS:  # noqa: SIM110 - `any` costs as much again as the search
+        if mark in raw:
+            return True
+    return False
 
 
 def translate_request(exchange: Exchange, attempt: Attempt) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from attrs import evolve
+from attrs import define, evolve
 
 from aigw.dialects.base import Dialect, StreamDecoder, StreamEncoder, Tree
 from aigw.dialects.bodies import body_codec
@@ -36,8 +36,23 @@ PARSED_BYTES = 4096
 _GOOD = frozenset({"id", "object", "choices", "output", "data", "candidates", "content", "results", "text"})
 
 
-async def read_whole(exchange: Exchange, attempt: Attempt, answer: Answer) -> bytes:
+@define
+class Whole:
+    """A whole answer. tree: what it says, where it was parsed already."""
+
+    body: bytes
+    tree: Tree | None = None
+
+
+async def read_whole(exchange: Exchange, attempt: Attempt, answer: Answer) -> Whole:
     """Read a whole JSON answer. Raises UpstreamError when it is too large, breaks off, or is no object."""
+    body = answer.at_once()
+    if body is None:
+        body = await _read_all(exchange, attempt, answer)
+    return Whole(body, check_whole(attempt, body))
+
+
+async def _read_all(exchange: Exchange, attempt: Attempt, answer: Answer) -> bytes:
     loop = asyncio.get_running_loop()
     read_s = attempt.target.provider.timeouts.read_s
     parts: list[bytes] = []
@@ -51,26 +66,25 @@ async def read_whole(exchange: Exchange, attempt: Attempt, answer: Answer) -> by
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             raise protocol_error(attempt, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    check_whole(attempt, body)
-    return body
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def check_whole(attempt: Attempt, body: bytes) -> None:
+def check_whole(attempt: Attempt, body: bytes) -> Tree | None:
     """Raise UpstreamError unless this is a JSON object, and one that does not tell of a failure.
 
     Of a large one only the ends are looked at: HTTP has vouched for its length, and what is left to
-    catch is a page that calls itself JSON.
+    catch is a page that calls itself JSON. Returns what a small one says.
     """
-    if not (body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"):
-        raise protocol_error(attempt, "an answer that is not a JSON object")
     if len(body) > PARSED_BYTES:
-        return
+        if not (body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"):
+            raise protocol_error(attempt, "an answer that is not a JSON object")
+        return None
     tree = parse(attempt, body)
     if tree.get("error") and not _GOOD & tree.keys():
         error = attempt.endpoint.errors.decode_error(502, body)
         error.status = None  # "200" was the provider's mistake
         raise error
+    return tree
 
 
 def parse(attempt: Attempt, body: bytes) -> Tree:
@@ -90,15 +104,18 @@ def protocol_error(attempt: Attempt, what: str) -> UpstreamError:
     return UpstreamError(f'provider "{name}" sent {what}', kind=ErrorKind.UPSTREAM_PROTOCOL, provider=name)
 
 
-async def finish_whole(exchange: Exchange, attempt: Attempt, body: bytes) -> bytes:
+async def finish_whole(exchange: Exchange, attempt: Attempt, whole: Whole) -> bytes:
     """Return a whole answer in the client's format, as plugins want it; take its token counts."""
+    body = whole.body
     if is_translated(exchange, attempt):
+        tree = whole.tree or parse(attempt, body)
         if exchange.endpoint.codec is None:
-            return await write_body(exchange, attempt, parse(attempt, body))
+            return await write_body(exchange, attempt, tree)
         codec = attempt.endpoint.codec
         assert codec is not None  # noqa: S101
-        return await write_whole(exchange, codec.decode_response(parse(attempt, body)))
-    exchange.usage = find_usage(body, attempt.endpoint.read_usage)
+        return await write_whole(exchange, codec.decode_response(tree))
+    read = attempt.endpoint.read_usage
+    exchange.usage = find_usage(body, read) if whole.tree is None else read(whole.tree)
     if not exchange.gateway.hooks.rewrite_response:
         return body
     return await _edited(exchange, body)
@@ -167,11 +184,11 @@ def decoder_of(attempt: Attempt) -> StreamDecoder:
     return lenient() if attempt.target.provider.done_optional and lenient else codec.stream_decoder()
 
 
-def as_stream(exchange: Exchange, attempt: Attempt, body: bytes, encoder: StreamEncoder) -> Relay:
+def as_stream(exchange: Exchange, attempt: Attempt, whole: Whole, encoder: StreamEncoder) -> Relay:
     """Tell a provider's whole answer as a stream of the client's format."""
     codec = attempt.endpoint.codec
     assert codec is not None  # noqa: S101
-    response = dated(exchange, codec.decode_response(parse(attempt, body)))
+    response = dated(exchange, codec.decode_response(whole.tree or parse(attempt, whole.body)))
     events: Iterable[Event] = unfold(response)
     for hook, transform in start(exchange.gateway.hooks.transform_stream, exchange):
         events = apply(hook, transform, events)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
-from attrs import frozen
+from attrs import define
 
 from aigw.relay.pump import pump
 from aigw.relay.stream import Relay
@@ -32,7 +32,7 @@ class Delivery(Protocol):
         """Send it all. Raises ConnectionError when the client is gone."""
 
 
-@frozen(eq=False)
+@define(eq=False)
 class WholeDelivery:
     """A whole answer."""
 
@@ -55,7 +55,7 @@ class WholeDelivery:
         return response
 
 
-@frozen(eq=False)
+@define(eq=False)
 class StreamDelivery:
     """A stream whose first content is there. `read_s`: how long the provider may be silent."""
 

@@ -67,6 +67,10 @@ class Answer(ABC):
     async def chunk(self) -> bytes:
         """Wait for the next piece of the body, whatever its size."""
 
+    def at_once(self) -> bytes | None:
+        """Return the whole body if it is there already, so that nobody has to wait for it; else None."""
+        return None
+
     async def read(self, limit: int | None = None) -> bytes:
         """Read the whole body. Past `limit` bytes reading stops and what came so far is returned."""
         parts: list[bytes] = []

@@ -84,6 +84,10 @@ class Connection(asyncio.Protocol):
             finally:
                 self._waiter = None
 
+    def take_all(self) -> bytes:
+        """Return what is left of a body that is complete."""
+        return self._take() if self._parts else b""
+
     @property
     def reusable(self) -> bool:
         """Tell whether another request may follow: the answer was read whole, and the request sent whole."""

@@ -236,6 +236,10 @@ class PoolAnswer(Answer):
         self._origin = origin
         self._connection: Connection | None = connection
 
+    def at_once(self) -> bytes | None:
+        connection = self._connection
+        return connection.take_all() if connection is not None and connection.complete else None
+
     async def chunk(self) -> bytes:
         if self._connection is None:
             return b""
