@@ -1,12 +1,18 @@
 """The laws every dialect keeps, merely by existing: a new one joins CASES and is held to them."""
 
+import copy
 import json
+import os
+import random
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import openai.types.chat
+import orjson
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import anthropic_wire, gemini_wire, openresponses_wire
@@ -18,29 +24,37 @@ from aigw.dialects.openai_chat import OPENAI_CHAT
 from aigw.dialects.openresponses import OPENRESPONSES
 from aigw.errors import ClientError, GatewayError, ProtocolError, UpstreamError
 from aigw.model import (
+    AudioPart,
     Choice,
+    CustomTool,
     Failed,
+    FilePart,
     Finished,
     FinishReason,
     Fold,
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    ImagePart,
+    Media,
     Message,
     Reasoning,
+    ReasoningOptions,
     RefusalPart,
     Request,
     Response,
+    ResponseFormat,
     Sampling,
     Started,
     TextDelta,
     TextPart,
     ToolChoice,
     Usage,
+    VideoPart,
     fold,
     unfold,
 )
-from aigw.wire.sse import cut_frames, split_frames
+from aigw.wire.sse import cut_frames, encode_frame, split_frames
 
 
 class Case(NamedTuple):
@@ -84,6 +98,11 @@ def check_chat_stream(data, *, failed):
     assert failed or begun == finished
 
 
+def say_whether_strict(request):
+    """Return the request as the Responses API is told it, where what is left out means strict."""
+    return evolve(request, tools=tuple(evolve(tool, strict=bool(tool.strict)) for tool in request.tools))
+
+
 CHAT_WORDS = re.findall(
     r"\w+",
     """
@@ -99,7 +118,7 @@ CHAT_WORDS = re.findall(
 CASES = [
     Case(OPENAI_CHAT, check_chat_whole, check_chat_stream, CHAT_WORDS),
     Case(ANTHROPIC, *anthropic_wire.CHECKS),
-    Case(OPENRESPONSES, *openresponses_wire.CHECKS),
+    Case(OPENRESPONSES, *openresponses_wire.CHECKS, holds_request=say_whether_strict),
     Case(GEMINI, *gemini_wire.CHECKS),
 ]
 
@@ -480,6 +499,202 @@ def test_no_surprises_a_watcher_takes_any_frame(case, junk, data):
             case.dialect.grammar.examine(None, frame)
         except ProtocolError:
             continue
+
+
+WIRE = Path(__file__).parents[1] / "wire"
+ROUNDS = int(os.environ.get("AIGW_LAW_ROUNDS", "150"))
+thorough = settings(lawful, max_examples=ROUNDS)
+
+ODD = (
+    *(None, True, False, 0, -1, 3, 2**63, 0.5, 1e300, "", "x", "length", [], [None], ["x"], [{}], {}),
+    *({"type": None}, {"type": []}, {"type": "text", "text": 7}, {"x": [{"y": 1}]}),
+)
+WIDE = Request(
+    model="m",
+    items=(
+        Message("system", (TextPart("Be kind."),)),
+        Message(
+            "user",
+            (
+                TextPart("Look"),
+                ImagePart(Media(data="aaaa", media_type="image/png"), "low"),
+                ImagePart(Media(url="https://example.org/i.png")),
+                FilePart(Media(data="JVBERi0=", media_type="application/pdf"), "a.pdf"),
+                AudioPart(Media(data="bbbb", media_type="audio/wav")),
+                VideoPart(Media(url="https://example.org/v.mp4")),
+            ),
+        ),
+        Message("assistant", (TextPart("One moment."), RefusalPart("No."))),
+        FunctionCall("call_1", "f", '{"a": [1]}'),
+        FunctionCall("call_2", "g", "x", freeform=True),
+        FunctionCallOutput("call_1", (TextPart("1"), ImagePart(Media(data="aaaa", media_type="image/png")))),
+        FunctionCallOutput("call_2", (TextPart("2"),), is_error=True),
+    ),
+    instructions="Be brief.",
+    tools=(
+        FunctionTool("f", "d", {"type": "object", "properties": {"a": {"enum": ["x"]}}}, strict=True),
+        CustomTool("g", "d", {"type": "text"}),
+    ),
+    tool_choice=ToolChoice("required", allowed=("f",)),
+    parallel_tool_calls=False,
+    max_output_tokens=5000,
+    sampling=Sampling(
+        0.5, 0.9, 40, stop=("END",), logprobs=True, top_logprobs=2, logit_bias={"1": 2}, seed=7
+    ),
+    reasoning=ReasoningOptions("low", 2000, enabled=True, summary="auto", include_thoughts=True),
+    response_format=ResponseFormat("json_schema", "n", {"type": "object"}, strict=True, description="d"),
+    verbosity="low",
+    modalities=("text", "audio"),
+    stream=True,
+    include_usage=True,
+    metadata={"k": "v"},
+    extras={"openresponses:include": ["x"], "anthropic:container": "c"},
+)
+
+
+def wire_answers(dialect):
+    paths = sorted((WIRE / dialect.name).glob("*.json"))
+    assert paths
+    return [json.loads(path.read_bytes()) for path in paths]
+
+
+def wire_streams(dialect):
+    """The frames of every recorded stream, each with its event's name, those of broken ones too."""
+    frames = []
+    for path in sorted((WIRE / dialect.name).glob("**/*.sse")):
+        found = [(frame.event, frame.data) for frame in split_frames(path.read_bytes())]
+        frames.append([(event, json.loads(data) if is_json(data) else data) for event, data in found])
+    return frames
+
+
+def is_json(data):
+    try:
+        return bool(json.loads(data)) or True
+    except ValueError:
+        return False
+
+
+def wire_requests(dialect):
+    """A request with nearly everything in it, and every recorded answer sent back as a conversation."""
+    answered = [dialect.decode_response(tree) for tree in wire_answers(dialect)]
+    asked = [evolve(WIDE, items=(*WIDE.items[:2], *c.items)) for r in answered for c in r.choices]
+    return [{"model": "m", **dialect.encode_request(request).tree} for request in (WIDE, *asked)]
+
+
+def places_in(tree):
+    """Every object or list in a tree, with each key or index in it."""
+    found, waiting = [], [tree]
+    while waiting:
+        inner = waiting.pop()
+        children = inner.items() if isinstance(inner, dict) else enumerate(inner)
+        for key, child in children:
+            found.append((inner, key))
+            if isinstance(child, dict | list):
+                waiting.append(child)
+    return found
+
+
+def mutate(tree, dice):
+    """Change a tree in one to three places, in place."""
+    for _ in range(dice.randint(1, 3)):
+        places = places_in(tree)
+        if not places:
+            return
+        inner, key = dice.choice(places)
+        how = dice.randrange(4)
+        if how == 0:
+            del inner[key]
+        elif how == 1 and isinstance(inner, list):
+            inner.insert(key, copy.deepcopy(inner[key]))
+        elif how == 2:
+            other, place = dice.choice(places)
+            inner[key] = copy.deepcopy(other[place])
+        else:
+            inner[key] = copy.deepcopy(dice.choice(ODD))
+
+
+def a_mutant(trees, dice):
+    tree = copy.deepcopy(dice.choice(trees))
+    mutate(tree, dice)
+    return tree
+
+
+def write_whole_and_stream(response, request=None):
+    """Say an answer in every dialect, as the gateway would: bytes, and nothing but bytes, come out."""
+    for case in CASES:
+        orjson.dumps(case.dialect.encode_response(response, request))
+        encoder = case.dialect.stream_encoder(request)
+        assert isinstance(join_frames(encoder, unfold(response)) + encoder.close(), bytes)
+
+
+@every_dialect
+@thorough
+@given(st.integers(0, 2**64))
+def test_no_surprises_on_trees_that_are_nearly_a_request(case, seed):
+    trees = REQUESTS[case.dialect.name]
+    try:
+        request = case.dialect.decode_request(a_mutant(trees, random.Random(seed)))
+    except ClientError:
+        return
+    for other in CASES:
+        orjson.dumps(other.dialect.encode_request(request).tree)
+    write_whole_and_stream(A_RESPONSE, request)
+
+
+@every_dialect
+@thorough
+@given(st.integers(0, 2**64))
+def test_no_surprises_on_trees_that_are_nearly_a_response(case, seed):
+    tree = a_mutant(ANSWERS[case.dialect.name], random.Random(seed))
+    case.dialect.read_usage(tree)
+    try:
+        response = case.dialect.decode_response(tree)
+    except (UpstreamError, ClientError):  # a failure told in an answer may well be the client's fault
+        return
+    write_whole_and_stream(response)
+    for other in CASES:
+        back = evolve(WIDE, items=tuple(item for choice in response.choices for item in choice.items))
+        orjson.dumps(other.dialect.encode_request(back).tree)
+
+
+@every_dialect
+@thorough
+@given(st.integers(0, 2**64))
+def test_no_surprises_on_trees_that_are_nearly_the_frames_of_a_stream(case, seed):
+    dice = random.Random(seed)
+    frames = json_frames(dice.choice(STREAMS[case.dialect.name]))
+    for _ in range(dice.randint(1, 3)):
+        trees = [tree for _, tree in frames if isinstance(tree, dict | list)]
+        if trees:
+            mutate(dice.choice(trees), dice)
+    if frames and dice.randrange(3) == 0:
+        frames.insert(dice.randrange(len(frames)), dice.choice(frames))
+    data = b"".join(encode_frame(data_of(tree), event) for event, tree in frames)
+    try:
+        events = read_stream(case.dialect, [data])
+    except ProtocolError:
+        return
+    assert ends_once(events)
+    keeps_the_laws_of_events(events)
+    for other in CASES:
+        encoder = other.dialect.stream_encoder(None)
+        assert isinstance(join_frames(encoder, events) + encoder.close(), bytes)
+    if isinstance(events[-1], Finished):
+        write_whole_and_stream(fold(events))
+
+
+def json_frames(frames):
+    return [(event, copy.deepcopy(tree)) for event, tree in frames]
+
+
+def data_of(tree):
+    return tree if isinstance(tree, bytes) else orjson.dumps(tree)
+
+
+A_RESPONSE = Response("r", "m", 7, (Choice((Message("assistant", (TextPart("hi"),)),), FinishReason.STOP),))
+ANSWERS = {case.dialect.name: wire_answers(case.dialect) for case in CASES}
+STREAMS = {case.dialect.name: wire_streams(case.dialect) for case in CASES}
+REQUESTS = {case.dialect.name: wire_requests(case.dialect) for case in CASES}
 
 
 @every_dialect

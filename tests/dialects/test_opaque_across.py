@@ -101,6 +101,16 @@ def test_openai_gets_its_encrypted_thinking_back_from_a_chat_client():
     assert output["call_id"] == "call_1"
 
 
+def test_openai_gets_as_a_summary_what_a_client_brought_back_as_thinking():
+    history = as_history(OPENAI_CHAT.encode_response(OPENRESPONSES.decode_response(GPT), None), OPENAI_CHAT)
+    details = history["messages"][0]["reasoning_details"]
+    for detail in details:  # some clients know one kind of readable thinking alone
+        if detail["type"] == "reasoning.summary":
+            detail.update(type="reasoning.text", text=detail.pop("summary"))
+    thought, *_ = OPENRESPONSES.encode_request(OPENAI_CHAT.decode_request(history)).tree["input"]
+    assert thought == THOUGHT
+
+
 @pytest.mark.parametrize("client", [OPENRESPONSES], ids=lambda client: client.name)
 @pytest.mark.parametrize(
     ("provider", "tree"), [(ANTHROPIC, CLAUDE), (GEMINI, GEMINI_ANSWER)], ids=["anthropic", "gemini"]

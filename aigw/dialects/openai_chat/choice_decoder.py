@@ -23,6 +23,7 @@ from aigw.dialects.openai_chat.fields import (
     int_or_none,
     keep,
     list_of,
+    logprobs_of,
     object_of,
     synthetic_call_id,
     text_of,
@@ -354,4 +355,4 @@ class ChoiceDecoder:
 
 
 def _probs(logprobs: Tree | None, field: str) -> tuple[JsonObject, ...]:
-    return tuple(list_of(logprobs.get(field))) if logprobs else ()
+    return logprobs_of(logprobs.get(field)) if logprobs else ()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.model import Extras
+from aigw.model import Extras, JsonObject
 
 NAME = "openai_chat"
 _PREFIX = NAME + ":"
@@ -85,6 +85,11 @@ def int_or_none(value: object) -> int | None:
 def object_of(value: object) -> Tree:
     """Return an object field; anything else counts as empty."""
     return value if isinstance(value, dict) else {}
+
+
+def logprobs_of(value: object) -> tuple[JsonObject, ...]:
+    """Return a list of token probabilities; what is no object says none."""
+    return tuple([tree for tree in list_of(value) if isinstance(tree, dict)])
 
 
 def list_of(value: object) -> list[Any]:

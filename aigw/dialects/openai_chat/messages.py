@@ -224,7 +224,7 @@ def _encode_parts(tree: Tree, content: list[Tree], parts: list[tuple[str, Part]]
                 if encoded is None:
                     dropped.append(path)
                     continue
-                plain = plain and encoded.keys() == {"type", "text"}
+                plain = plain and isinstance(part, TextPart) and encoded.keys() == {"type", "text"}
                 content.append(encoded)
         if isinstance(part, TextPart) and part.annotations:
             tree.setdefault("annotations", []).extend(map(encode_annotation, part.annotations))

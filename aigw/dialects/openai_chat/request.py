@@ -11,6 +11,7 @@ from typing import Any
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
 from aigw.dialects.openai_chat.conversation import decode_messages, encode_messages
+from aigw.dialects.openai_chat.effort import effort_of
 from aigw.dialects.openai_chat.fields import (
     EXTENSIONS,
     MAX_TOKENS,
@@ -207,9 +208,7 @@ def _encode_reasoning(options: ReasoningOptions | None, dropped: list[str]) -> s
         return None
     unspoken = ("budget_tokens", "summary")
     dropped += [f"reasoning.{field}" for field in unspoken if getattr(options, field) is not None]
-    if options.effort is None and options.enabled is False:
-        return "none"
-    return options.effort
+    return effort_of(options)
 
 
 def _encode_format(response_format: ResponseFormat | None) -> Tree | None:

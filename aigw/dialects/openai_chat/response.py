@@ -13,7 +13,7 @@ from aigw.dialects.openai_chat.fields import (
     REASONING_DETAILS,
     int_or_none,
     keep,
-    list_of,
+    logprobs_of,
     object_of,
     restore,
     text_of,
@@ -91,8 +91,8 @@ def _says_nothing(item: Item) -> bool:
 
 
 def _with_logprobs(items: list[Item], logprobs: Tree, extras: Extras) -> list[Item]:
-    content = tuple(list_of(logprobs.get("content")))
-    refusal = tuple(list_of(logprobs.get("refusal")))
+    content = logprobs_of(logprobs.get("content"))
+    refusal = logprobs_of(logprobs.get("refusal"))
     result: list[Item] = []
     for item in items:
         if not isinstance(item, Message):

@@ -87,7 +87,7 @@ def _parts(item: Message, path: str, dropped: list[str]) -> list[Tree]:
         place = f"{path}.parts[{number}]"
         tree = encode(part)
         if tree is None or isinstance(part, AudioPart | RefusalPart) != (
-            tree["type"] in {"input_audio", "refusal"}
+            _kind(tree) in {"input_audio", "refusal"}
         ):
             dropped.append(place)
         if tree is not None:
@@ -96,6 +96,11 @@ def _parts(item: Message, path: str, dropped: list[str]) -> list[Tree]:
         if isinstance(part, TextPart) and part.signature is not None:
             dropped.append(f"{place}.signature")
     return content
+
+
+def _kind(tree: Tree) -> str:
+    # A part that stays as it came may have any type, or none.
+    return text_of(tree.get("type"))
 
 
 def _said(part: Part) -> Tree | None:
@@ -138,7 +143,9 @@ def _output(item: FunctionCallOutput, path: str, dropped: list[str], *, freeform
 def _reasoning(item: Reasoning, path: str, dropped: list[str]) -> Tree | None:
     """Write thinking back to the kind of provider it came from, and to no other.
 
-    Thinking of another provider, or without its proof, is refused, or looked up and not found.
+    Thinking of another provider, or without its proof, is refused, or looked up and not found. What a
+    client of another format has brought back is a summary, whatever that format called it: beside
+    encrypted thinking OpenAI shows, and takes, nothing else.
     """
     sealed = (item.encrypted_content, item.signature, item.redacted)
     own = None if item.encrypted_content is None else unseal(NAME, item.encrypted_content)
@@ -147,8 +154,11 @@ def _reasoning(item: Reasoning, path: str, dropped: list[str]) -> Tree | None:
     lost = ("signature", "redacted")
     dropped += [f"{path}.{field}" for field in lost if getattr(item, field) is not None]
     tree = _begin("reasoning", item)
-    tree["summary"] = [{"type": "summary_text", "text": text} for text in item.summary]
-    if item.content:
-        tree["content"] = [{"type": "reasoning_text", "text": text} for text in item.content]
+    summary, content = item.summary, item.content
+    if own is not None and item.id is None and OWN_REASONING not in item.extras:
+        summary, content = (*summary, *content), ()
+    tree["summary"] = [{"type": "summary_text", "text": text} for text in summary]
+    if content:
+        tree["content"] = [{"type": "reasoning_text", "text": text} for text in content]
     put(tree, "encrypted_content", own)
     return tree | restore(item.extras)

@@ -17,6 +17,8 @@ _PREFIX = NAME + ":"
 
 # Thinking that came without an id, in this format: a provider that showed it so takes it back.
 OWN_REASONING = _PREFIX + "@own_reasoning"
+# The caller of this format left to it whether a tool's arguments must keep to the schema.
+DEFAULT_STRICT = _PREFIX + "@default_strict"
 # The caller used the penalties of the published specification, which OpenAI itself refuses.
 EXTENSIONS = _PREFIX + "@extensions"
 

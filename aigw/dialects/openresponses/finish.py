@@ -38,7 +38,7 @@ class Ending:
 
 def decode_finish(tree: Tree, *, has_calls: bool) -> tuple[FinishReason | None, str | None]:
     """Return the reason and the provider's own word for it; no reason while the answer is unfinished."""
-    status = tree.get("status")
+    status = text_or_none(tree.get("status"))
     if status in {"queued", "in_progress"}:
         return None, None
     if status == "cancelled":
@@ -48,7 +48,7 @@ def decode_finish(tree: Tree, *, has_calls: bool) -> tuple[FinishReason | None, 
         # A word born yesterday: marked, so that it goes back as what it was.
         known = _REASONS.get(word or "")
         return (known, word) if known else (FinishReason.UNKNOWN, f"{_INCOMPLETE}:{word or ''}")
-    return FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP, text_or_none(status)
+    return FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP, status
 
 
 def encode_finish(reason: FinishReason | None, raw: str | None) -> Ending:

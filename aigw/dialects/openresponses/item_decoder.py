@@ -290,7 +290,7 @@ class ItemDecoder:
 
     def _on_part_done(self, key: object, tree: Tree) -> None:
         part = object_of(tree.get("part"))
-        if part.get("type") in {"reasoning_text", "summary_text"} or not part:
+        if text_of(part.get("type")) in {"reasoning_text", "summary_text"} or not part:
             return
         try:
             decoded = decode_part(part, "part")

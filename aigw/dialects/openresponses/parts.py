@@ -165,7 +165,10 @@ def encode_input(part: Part) -> Tree | None:  # noqa: PLR0911 - one return a kin
         case RefusalPart():
             return {"type": "input_text", "text": part.text}
         case ImagePart():
-            return _encode_image(part) | extras if any((url_of(part.media), part.media.file_id)) else None
+            if not url_of(part.media) and not part.media.file_id:
+                return None
+            # Not an optional field here; typed servers refuse an image without it.
+            return {"detail": "auto", **_encode_image(part), **extras}
         case FilePart():
             tree = _encode_file(part)
             return tree | extras if tree else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.openai_chat.effort import effort_of
 from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_or_none
 from aigw.dialects.openresponses.conversation import encode_items
 from aigw.dialects.openresponses.fields import EXTENSIONS, NAME, keep, put, restore
@@ -138,16 +139,17 @@ def _decode_reasoning(value: Any) -> ReasoningOptions | None:
 
 
 def _decode_format(value: Any) -> ResponseFormat | None:
-    if not isinstance(value, dict) or value.get("type") not in {"text", "json_object", "json_schema"}:
-        return None
-    return ResponseFormat(
-        value["type"],
-        name=text_or_none(value.get("name")),
-        schema=object_of(value.get("schema")) or None,
-        strict=_bool(value, "strict"),
-        description=text_or_none(value.get("description")),
-        extras=keep(value, _FORMAT),
-    )
+    match value:
+        case {"type": "text" | "json_object" | "json_schema" as kind}:
+            return ResponseFormat(
+                kind,
+                name=text_or_none(value.get("name")),
+                schema=object_of(value.get("schema")) or None,
+                strict=_bool(value, "strict"),
+                description=text_or_none(value.get("description")),
+                extras=keep(value, _FORMAT),
+            )
+    return None
 
 
 def encode_request(request: Request) -> Encoded:
@@ -192,7 +194,7 @@ def _encode_reasoning(options: ReasoningOptions | None, dropped: list[str]) -> T
     if options.budget_tokens is not None:
         dropped.append("reasoning.budget_tokens")
     tree: Tree = {}
-    put(tree, "effort", "none" if options.effort is None and options.enabled is False else options.effort)
+    put(tree, "effort", effort_of(options))
     put(tree, "summary", options.summary or ("auto" if options.include_thoughts else None))
     return (tree | restore(options.extras, _REASONING_SCOPE)) or None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aigw.dialects.base import Tree
 from aigw.dialects.openai_chat.fields import list_of, object_of, text_of, text_or_none
-from aigw.dialects.openresponses.fields import NAME, keep, put, restore
+from aigw.dialects.openresponses.fields import DEFAULT_STRICT, NAME, keep, put, restore
 from aigw.errors import ClientError
 from aigw.model import (
     CustomTool,
@@ -35,7 +35,7 @@ def decode_tools(value: Any) -> tuple[Tool, ...]:
 def _decode_tool(tree: Any, path: str) -> Tool:
     if not isinstance(tree, dict):
         raise ClientError(f"{path}: expected an object, got {type(tree).__name__}", param=path)
-    kind = tree.get("type")
+    kind = text_of(tree.get("type"))
     if kind not in {"function", "custom"}:
         return ForeignTool(NAME, tree)
     name = tree.get("name")
@@ -45,12 +45,15 @@ def _decode_tool(tree: Any, path: str) -> Tool:
     if kind == "custom":
         return CustomTool(name, description, object_of(tree.get("format")) or None, keep(tree, _CUSTOM))
     strict, parameters = tree.get("strict"), tree.get("parameters")
+    extras = keep(tree, _FUNCTION)
+    if not isinstance(strict, bool):
+        extras |= {DEFAULT_STRICT: True}
     return FunctionTool(
         name,
         description,
         parameters if isinstance(parameters, dict) else None,
         strict if isinstance(strict, bool) else None,
-        keep(tree, _FUNCTION),
+        extras,
     )
 
 
@@ -61,7 +64,7 @@ def encode_tool(tool: Tool) -> Tree | None:
             tree: Tree = {"type": "function", "name": tool.name}
             put(tree, "description", tool.description)
             put(tree, "parameters", tool.parameters)
-            put(tree, "strict", tool.strict)
+            put(tree, "strict", _strict(tool))
             return tree | restore(tool.extras)
         case CustomTool():
             tree = {"type": "custom", "name": tool.name}
@@ -70,6 +73,13 @@ def encode_tool(tool: Tool) -> Tree | None:
             return tree | restore(tool.extras)
         case ForeignTool():
             return tool.tree if tool.origin == NAME else None
+
+
+def _strict(tool: FunctionTool) -> bool | None:
+    # Left out it means true here, and false in every other format.
+    if tool.strict is None and DEFAULT_STRICT not in tool.extras:
+        return False
+    return tool.strict
 
 
 def encode_grammar(grammar: Tree | None) -> Tree | None:
@@ -91,7 +101,7 @@ def decode_tool_choice(choice: Any) -> ToolChoice | ForeignToolChoice | None:
             return ToolChoice("required", name, freeform=True)
         case {"type": "allowed_tools", "tools": [*tools]}:
             names = tuple(text_of(object_of(tool).get("name")) for tool in tools)
-            word = choice.get("mode")
+            word = text_of(choice.get("mode"))
             mode = word if word in {"required", "none"} else "auto"
             return ToolChoice(mode, allowed=names, extras={_ALLOWED: tools})  # type: ignore[arg-type]
         case dict():

@@ -206,6 +206,13 @@ def test_effort_is_asked_for_in_either_tongue():
     assert back["reasoning_effort"] == "high"
 
 
+def test_a_thinking_budget_is_no_limit_elsewhere_but_its_depth_is_kept():
+    thinking = {"type": "enabled", "budget_tokens": 5000}
+    there = to_chat(messages=[{"role": "user", "content": "hi"}], max_tokens=9000, thinking=thinking)
+    assert there.tree["reasoning_effort"] == "medium"
+    assert there.dropped == ("reasoning.budget_tokens",)
+
+
 @pytest.mark.parametrize(
     ("stop_reason", "finish_reason"),
     [

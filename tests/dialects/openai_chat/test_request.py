@@ -314,6 +314,34 @@ def test_what_this_format_cannot_hold_is_declared():
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "effort"),
+    [
+        (ReasoningOptions(budget_tokens=0), "none"),
+        (ReasoningOptions(budget_tokens=1), "low"),
+        (ReasoningOptions(budget_tokens=1024, enabled=True), "low"),
+        (ReasoningOptions(budget_tokens=1025), "medium"),
+        (ReasoningOptions(budget_tokens=8192), "medium"),
+        (ReasoningOptions(budget_tokens=8193), "high"),
+        (ReasoningOptions(budget_tokens=-1), None),
+        (ReasoningOptions(budget_tokens=30000, enabled=False), "none"),
+        (ReasoningOptions(effort="low", budget_tokens=30000), "low"),
+        (ReasoningOptions(enabled=True), None),
+        (ReasoningOptions(adaptive=True), None),
+    ],
+)
+def test_a_thinking_budget_is_told_as_the_effort_it_stands_for(options, effort):
+    request = Request("m", (Message("user", (TextPart("hi"),)),), reasoning=options)
+    assert OPENAI_CHAT.encode_request(request).tree.get("reasoning_effort") == effort
+
+
+def test_an_image_that_is_a_text_of_no_words_stays_as_it_came():
+    odd = {"type": "text", "text": 7}
+    message = {"role": "assistant", "content": "hi", "images": [odd]}
+    tree = OPENAI_CHAT.encode_request(OPENAI_CHAT.decode_request({"model": "m", "messages": [message]})).tree
+    assert tree["messages"][0]["content"] == [{"type": "text", "text": "hi"}, odd]
+
+
 def test_items_of_one_turn_are_put_into_one_message():
     items = (
         Message("user", (TextPart("hi"),)),

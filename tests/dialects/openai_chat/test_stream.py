@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from aigw.dialects.base import join_frames
+from aigw.dialects.gemini import GEMINI
 from aigw.dialects.openai_chat import OPENAI_CHAT, ChatStreamDecoder
+from aigw.dialects.openresponses import OPENRESPONSES
 from aigw.errors import ErrorKind, ProtocolError, UpstreamError
 from aigw.model import (
     ArgumentsDelta,
@@ -247,3 +249,17 @@ def test_decoding_is_linear_in_the_number_of_chunks():
 
     small = min(seconds(1000) for _ in range(3))
     assert min(seconds(8000) for _ in range(3)) < 20 * small
+
+
+def test_probabilities_that_are_no_objects_are_left_out():
+    prob = {"token": "hi", "logprob": -1.0, "bytes": None, "top_logprobs": []}
+    told = {"content": [7, prob, None], "refusal": "x"}
+    choice = {"index": 0, "logprobs": told, "finish_reason": "stop"}
+    said = {"role": "assistant", "content": "hi"}
+    whole = OPENAI_CHAT.decode_response({"choices": [{**choice, "message": said}]})
+    frame = json.dumps({"choices": [{**choice, "delta": said}]}).encode()
+    streamed = fold(decode(b"data: " + frame + b"\n\ndata: [DONE]\n\n"))
+    for response in (whole, streamed):
+        assert response.choices[0].items[0].parts[0].logprobs == (prob,)
+        for other in (OPENRESPONSES, GEMINI):
+            assert other.encode_response(response, None)

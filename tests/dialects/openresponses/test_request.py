@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from attrs import evolve
 from support.openresponses_wire import DESCRIPTION, needs_description, validator
 
 from aigw.dialects.openresponses import OPENRESPONSES
@@ -41,7 +42,7 @@ EVERYTHING = {
             "content": [
                 {"type": "input_text", "text": "Look", "prompt_cache_breakpoint": {"mode": "explicit"}},
                 {"type": "input_image", "image_url": "data:image/png;base64,aaaa", "detail": "low"},
-                {"type": "input_image", "file_id": "file_1"},
+                {"type": "input_image", "file_id": "file_1", "detail": "auto"},
                 {
                     "type": "input_file",
                     "file_data": "data:application/pdf;base64,JVBERi0=",
@@ -85,7 +86,7 @@ EVERYTHING = {
             "call_id": "call_2",
             "output": [
                 {"type": "input_text", "text": "a"},
-                {"type": "input_image", "image_url": "https://i"},
+                {"type": "input_image", "image_url": "https://i", "detail": "high"},
             ],
         },
         {"type": "item_reference", "id": "msg_0"},
@@ -265,6 +266,11 @@ def test_allowed_tools_survive_with_their_kinds():
             "tools[0].name",
             ErrorKind.INVALID_REQUEST,
         ),
+        (
+            {"model": "m", "input": "hi", "tools": [{"type": "function", "name": []}]},
+            "tools[0].name",
+            ErrorKind.INVALID_REQUEST,
+        ),
         ({"model": "m", "input": "hi", "tool_choice": 7}, "tool_choice", ErrorKind.INVALID_REQUEST),
         ({"model": "m", "input": "hi", "temperature": "hot"}, "temperature", ErrorKind.INVALID_REQUEST),
     ],
@@ -345,6 +351,69 @@ def test_ids_of_our_making_are_taken_off_again():
     )
     (item,) = OPENRESPONSES.decode_request({"model": "m", "input": tree["output"]}).items
     assert item.id is None
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7, True, None], ids=repr)
+def test_a_type_that_is_no_word_is_a_type_nobody_knows(odd):
+    request = decode(
+        input=[{"role": "assistant", "content": [{"type": odd, "x": 1}, {"x": 2}]}],
+        tools=[{"type": odd, "name": "f"}],
+        tool_choice={"type": "allowed_tools", "mode": odd, "tools": [odd]},
+        text={"format": {"type": odd}},
+    )
+    assert request.items[0].parts[0] == ForeignPart("openresponses", {"type": odd, "x": 1})
+    assert request.tools == (ForeignTool("openresponses", {"type": odd, "name": "f"}),)
+    assert request.tool_choice.mode == "auto"
+    assert request.response_format is None
+    encoded = OPENRESPONSES.encode_request(request)
+    assert encoded.tree["input"][0]["content"] == [{"type": odd, "x": 1}, {"x": 2}]
+    assert encoded.dropped == ()
+
+
+def test_an_image_without_a_detail_gets_the_one_that_holds_by_default():
+    image = ImagePart(Media(url="https://i"))
+    tree = encode(Message("user", (TextPart("a"), image)), FunctionCallOutput("c", (image,))).tree
+    wanted = {"type": "input_image", "image_url": "https://i", "detail": "auto"}
+    assert tree["input"][0]["content"][1] == wanted
+    assert tree["input"][1]["output"] == [wanted]
+    (kept,) = encode(Message("user", (evolve(image, detail="low"),))).tree["input"][0]["content"]
+    assert kept["detail"] == "low"
+
+
+def test_a_tool_is_strict_only_where_its_caller_meant_it():
+    own = [{"type": "function", "name": "f"} | more for more in ({}, {"strict": True}, {"strict": False})]
+    assert OPENRESPONSES.encode_request(decode(tools=own)).tree["tools"] == own
+    (unsaid, strict) = encode(tools=(FunctionTool("f"), FunctionTool("g", strict=True))).tree["tools"]
+    assert (unsaid["strict"], strict["strict"]) == (False, True)
+
+
+def test_thinking_that_another_formats_client_brought_back_is_a_summary():
+    sealed = seal("openresponses", "gAAA")
+    (tree,) = encode(Reasoning(content=("First.", "Then."), encrypted_content=sealed)).tree["input"]
+    assert tree == {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Then."}],
+        "encrypted_content": "gAAA",
+    }
+
+
+@pytest.mark.parametrize("named", [{"id": "rs_1"}, {}], ids=["id", "no id"])
+def test_thinking_that_came_in_this_format_goes_back_as_it_came(named):
+    tree = {
+        "type": "reasoning",
+        **named,
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "Hm."}],
+        "encrypted_content": "gAAA",
+    }
+    encoded = OPENRESPONSES.encode_request(decode(input=[tree]))
+    assert encoded.tree["input"] == [tree]
+
+
+def test_a_thinking_budget_is_told_as_the_effort_it_stands_for():
+    encoded = encode(reasoning=ReasoningOptions(budget_tokens=2048, enabled=True, include_thoughts=True))
+    assert encoded.tree["reasoning"] == {"effort": "medium", "summary": "auto"}
+    assert encoded.dropped == ("reasoning.budget_tokens",)
 
 
 def test_a_chat_grammar_is_written_as_this_format_has_it():

@@ -72,7 +72,7 @@ def test_the_request_is_repeated():
     wanted = {
         "instructions": "Be brief.",
         "tools": [
-            {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None},
+            {"type": "function", "name": "f", "description": None, "parameters": None, "strict": False},
             {"type": "custom", "name": "c"},
         ],
         "tool_choice": {
@@ -142,6 +142,12 @@ def test_an_answer_still_in_the_making_keeps_its_status():
     response = OPENRESPONSES.decode_response(tree)
     assert response.choices[0].finish_reason is None
     assert OPENRESPONSES.encode_response(response, None)["status"] == "queued"
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7, True], ids=repr)
+def test_a_status_that_is_no_word_says_nothing(odd):
+    response = OPENRESPONSES.decode_response({"status": odd, "output": []})
+    assert (response.choices[0].finish_reason, response.choices[0].finish_raw) == (FinishReason.STOP, None)
 
 
 def test_a_failed_answer_is_the_error_it_tells():

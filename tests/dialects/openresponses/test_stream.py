@@ -23,6 +23,7 @@ from aigw.model import (
     FinishReason,
     Foreign,
     ForeignItem,
+    ForeignPart,
     FunctionCall,
     ImagePart,
     ItemClosed,
@@ -360,3 +361,11 @@ def test_translation_is_linear_in_the_number_of_chunks():
 
     small = min(seconds(1000) for _ in range(3))
     assert min(seconds(8000) for _ in range(3)) < 20 * small
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7, None], ids=repr)
+def test_a_part_whose_type_is_no_word_stays_as_it_came(odd):
+    part = {"type": odd, "x": 1}
+    tree = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part}
+    events = OPENRESPONSES.stream_decoder().feed(b"data: " + json.dumps(tree).encode() + b"\n\n")
+    assert events[-1] == PartAdded(0, ForeignPart("openresponses", part))
