@@ -8,7 +8,6 @@ hot path a request costs a few additions; prometheus-client does the rest at scr
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ MAX_SERIES = 1000
 DURATION_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_TOKEN_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
 
-Labels = tuple[str, ...]
+Labels = tuple[str | int, ...]
 
 
 @define
@@ -62,22 +61,22 @@ class Histogram:
 class Counts:
     """Everything counted, by labels."""
 
-    requests: dict[Labels, int] = field(factory=lambda: defaultdict(int))
-    attempts: dict[Labels, int] = field(factory=lambda: defaultdict(int))
-    tokens: dict[Labels, int] = field(factory=lambda: defaultdict(int))
-    endings: dict[Labels, int] = field(factory=lambda: defaultdict(int))
+    requests: dict[Labels, int] = field(factory=dict)
+    attempts: dict[Labels, int] = field(factory=dict)
+    tokens: dict[Labels, int] = field(factory=dict)
+    endings: dict[Labels, int] = field(factory=dict)
     durations: dict[Labels, Histogram] = field(factory=dict)
     first_tokens: dict[Labels, Histogram] = field(factory=dict)
 
     def add(self, record: Record, model: str) -> None:
         """Count one exchange. `model` is its bounded name."""
         provider = record.provider or "none"
-        self.requests[self._bounded(self.requests, (record.api, model, provider, str(record.status)))] += 1
-        self.endings[(record.api, "stream" if record.stream else "whole", record.ending.value)] += 1
+        _count(self.requests, (record.api, model, provider, record.status))
+        _count(self.endings, (record.api, "stream" if record.stream else "whole", record.ending.value))
         _histogram(self.durations, (record.api, provider), DURATION_BUCKETS_S).observe(record.duration_s)
         for attempt in record.attempts:
             outcome = attempt.error or ("ok" if attempt.status else "cut_off")
-            self.attempts[self._bounded(self.attempts, (attempt.provider, outcome))] += 1
+            _count(self.attempts, (attempt.provider, outcome))
         if record.first_token_s is not None:
             _histogram(self.first_tokens, (provider,), FIRST_TOKEN_BUCKETS_S).observe(record.first_token_s)
         usage = record.usage
@@ -89,11 +88,16 @@ class Counts:
                 ("reasoning", usage.reasoning_tokens),
             ):
                 if count:
-                    self.tokens[self._bounded(self.tokens, (provider, model, kind))] += count
+                    _count(self.tokens, (provider, model, kind), count)
 
-    @staticmethod
-    def _bounded(series: dict[Labels, int], labels: Labels) -> Labels:
-        return labels if labels in series or len(series) < MAX_SERIES else ("other",) * len(labels)
+
+def _count(series: dict[Labels, int], labels: Labels, count: int = 1) -> None:
+    try:
+        series[labels] += count
+    except KeyError:  # a new series, as long as there is room for it
+        if len(series) >= MAX_SERIES:
+            labels = ("other",) * len(labels)
+        series[labels] = series.get(labels, 0) + count
 
 
 def _histogram(series: dict[Labels, Histogram], labels: Labels, bounds: tuple[float, ...]) -> Histogram:
@@ -159,15 +163,15 @@ class Metrics(Collector):
         yield info
 
 
-def _counter(name: str, text: str, labels: Labels, series: dict[Labels, int]) -> Metric:
+def _counter(name: str, text: str, labels: tuple[str, ...], series: dict[Labels, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in list(series.items()):
-        family.add_metric(values, count)
+        family.add_metric([str(value) for value in values], count)
     return family
 
 
-def _histograms(name: str, text: str, labels: Labels, series: dict[Labels, Histogram]) -> Metric:
+def _histograms(name: str, text: str, labels: tuple[str, ...], series: dict[Labels, Histogram]) -> Metric:
     family = HistogramMetricFamily(name, text, labels=labels)
     for values, histogram in list(series.items()):
-        family.add_metric(values, histogram.cumulative(), sum_value=histogram.total)
+        family.add_metric([str(value) for value in values], histogram.cumulative(), sum_value=histogram.total)
     return family

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from aigw.dialects.endpoints import Endpoint, errors_for
 from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
 from aigw.hooks.table import notify, retold
-from aigw.pipeline.exchange import EXCHANGE, GATEWAY, AttemptRecord, Exchange, Record
+from aigw.pipeline.exchange import EXCHANGE, GATEWAY, Attempt, AttemptRecord, Exchange, Record
 from aigw.pipeline.watchdog import Verdict, Watch
 from aigw.relay.delivery import WholeDelivery
 from aigw.relay.ending import Ending
@@ -188,21 +188,22 @@ def to_record(exchange: Exchange) -> Record:
         error=error.code if error else None,
         message=error.message if error else None,
         usage=exchange.usage,
-        attempts=tuple(
-            AttemptRecord(
-                provider=each.target.provider.name,
-                model=each.target.model,
-                status=each.status,
-                error=each.error.code if each.error else None,
-                first_byte_s=each.first_byte_s,
-            )
-            for each in exchange.attempts
-        ),
+        attempts=tuple([_to_attempt_record(each) for each in exchange.attempts]),
         first_token_s=exchange.first_token_s,
         duration_s=asyncio.get_running_loop().time() - exchange.started_at,
         bytes_in=len(exchange.payload.raw),
         bytes_out=exchange.bytes_sent,
         exchange=exchange,
+    )
+
+
+def _to_attempt_record(attempt: Attempt) -> AttemptRecord:
+    return AttemptRecord(
+        provider=attempt.target.provider.name,
+        model=attempt.target.model,
+        status=attempt.status,
+        error=attempt.error.code if attempt.error else None,
+        first_byte_s=attempt.first_byte_s,
     )
 
 

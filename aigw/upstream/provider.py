@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import orjson
 from attrs import define, field, frozen
@@ -57,11 +58,12 @@ class Answer(ABC):
 
     `chunk` returns b"" at the end and raises UpstreamError when the body breaks off. `close` must be
     safe to call at any time and more than once; it gives the connection back, or drops it if the
-    body was not read to its end.
+    body was not read to its end. names_failures: `chunk` raises nothing but GatewayError.
     """
 
     status: int
     headers: CIMultiDict[str] | Mapping[str, str]
+    names_failures: ClassVar[bool] = False
 
     @abstractmethod
     async def chunk(self) -> bytes:
@@ -99,6 +101,11 @@ class Answer(ABC):
     def stream(chunks: AsyncIterator[bytes], content_type: str = "text/event-stream") -> Answer:
         """Answer with bytes as they come; closing the answer closes the iterator."""
         return IteratorAnswer(chunks, content_type)
+
+
+def reader(answer: Answer) -> Callable[[], Awaitable[bytes]]:
+    """Return what waits for an answer's next chunk: `pull`, or less where less will do."""
+    return answer.chunk if answer.names_failures else partial(pull, answer)
 
 
 async def pull(answer: Answer) -> bytes:

@@ -38,6 +38,8 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 
+_FORWARDED = frozenset(name.lower() for name in FORWARDED_TO_PROVIDER)
+_NEVER = HOP_BY_HOP | CREDENTIAL_HEADERS
 _RETURNED = frozenset(
     {
         "retry-after", "retry-after-ms", "openai-processing-ms", "openai-version", "openai-model",
@@ -53,12 +55,20 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 def to_provider(headers: Mapping[str, str], more: Iterable[str] = ()) -> CIMultiDict[str]:
     """Pick the client headers that a provider may see; `more` are names its configuration adds."""
     picked: CIMultiDict[str] = CIMultiDict()
-    allowed = [name for name in more if name.lower() not in HOP_BY_HOP | CREDENTIAL_HEADERS]
-    for name in (*FORWARDED_TO_PROVIDER, *allowed):
-        value = headers.get(name)
-        if value is not None and _SANE_VALUE.fullmatch(value):
+    for name, value in headers.items():
+        if is_forwarded(name) and name not in picked and _SANE_VALUE.fullmatch(value):
             picked[name] = value
+    for name in more:
+        given = headers.get(name)
+        if given is not None and name.lower() not in _NEVER and _SANE_VALUE.fullmatch(given):
+            picked[name] = given
     return picked
+
+
+@lru_cache(maxsize=1024)
+def is_forwarded(name: str) -> bool:
+    """Tell whether a client's header goes on to every provider. Cached: it is always the same few names."""
+    return name.lower() in _FORWARDED
 
 
 def to_client(headers: Mapping[str, str]) -> dict[str, str]:

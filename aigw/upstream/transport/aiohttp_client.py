@@ -95,6 +95,8 @@ class AiohttpTransport:
 class AiohttpAnswer(Answer):
     """A ClientResponse whose body is pulled read by read, without its line API and its limits."""
 
+    names_failures = True
+
     def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
         self.status = response.status
         self.headers = response.headers

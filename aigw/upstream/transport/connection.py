@@ -53,36 +53,35 @@ class Connection(asyncio.Protocol):
 
     # The exchange, as the pool sees it.
 
-    async def request(self, data: bytes, body: bytes | None) -> None:
-        """Send a request and wait for the head of its answer. Raises UpstreamError."""
+    def request(self, data: bytes, body: bytes | None) -> asyncio.Future[None]:
+        """Send a request; the future is done when the head of its answer is there, or is an UpstreamError."""
         transport = self._transport
-        assert transport is not None  # noqa: S101 - connection_made comes first
+        if transport is None:
+            raise StaleError("it closed the connection", kind=ErrorKind.UPSTREAM_UNREACHABLE)
         self._begin()
-        self._head = self._loop.create_future()
+        self._head = head = self._loop.create_future()
         if body and len(body) > LOW_WATER_BYTES:
             transport.write(data)
             transport.write(body)
         else:
             transport.write(data + body if body else data)
-        try:
-            await self._head
-        finally:
-            self._head = None
+        return head
 
-    async def chunk(self) -> bytes:
-        """Return the next piece of the body, b"" at its end. Raises UpstreamError when it broke off."""
-        while True:
-            if self._parts:
-                return self._take()
-            if self._error is not None:
-                raise self._error
-            if self.complete:
-                return b""
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    def poll(self) -> bytes | None:
+        """Return the next piece of the body, b"" at its end, None if it has to be waited for.
+
+        Raises UpstreamError when the body broke off.
+        """
+        if self._parts:
+            return self._take()
+        if self._error is not None:
+            raise self._error
+        return b"" if self.complete else None
+
+    def wait(self) -> asyncio.Future[None]:
+        """Return a future that is done when there is something to poll."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def take_all(self) -> bytes:
         """Return what is left of a body that is complete."""

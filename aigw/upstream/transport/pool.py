@@ -81,41 +81,50 @@ class PoolTransport:
         try:
             origin, path = self._split(url)
             head = write_head(method, path, origin.header, headers, body)
-            return await self._exchange(origin, head, body)
+            connection = self._take_idle(origin) or await self._acquire(origin)
+            try:
+                await connection.request(head, body)
+            except BaseException as error:  # also when the client hangs up: half said cannot be said again
+                self._drop(connection)
+                if not (isinstance(error, StaleError) and connection.reused):
+                    raise
+                connection = await self._once_more(origin, head, body)
         except UpstreamError as error:
             self.name(error)
             raise
+        return PoolAnswer(self, origin, connection)
 
-    async def _exchange(self, origin: Origin, head: bytes, body: bytes | None) -> Answer:
-        connection = await self._acquire(origin)
+    async def _once_more(self, origin: Origin, head: bytes, body: bytes | None) -> Connection:
+        """Ask again on a new connection, where the provider closed an idle one while we wrote to it.
+
+        No byte of an answer came, so nothing is lost by it but the time.
+        """
+        connection = await self._connect(origin)
         try:
             await connection.request(head, body)
-        except StaleError:
-            self._drop(connection)
-            if not connection.reused:
-                raise
-            # The provider closed an idle connection while we wrote to it. No byte of an answer came,
-            # so asking once more on a new connection loses nothing but the time.
-            connection = await self._connect(origin)
-            try:
-                await connection.request(head, body)
-            except BaseException:
-                self._drop(connection)
-                raise
-        except BaseException:  # also when the client hangs up: what is half said cannot be said again
+        except BaseException:
             self._drop(connection)
             raise
-        return PoolAnswer(self, origin, connection)
+        return connection
+
+    def _take_idle(self, origin: Origin) -> Connection | None:
+        idle = self._idle.get(origin)
+        if not idle:
+            return None
+        oldest = asyncio.get_running_loop().time() - self._settings.keepalive_s
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and connection.idle_since > oldest:
+                return connection
+            self._drop(connection)
+        return None
 
     async def _acquire(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
         while True:
-            idle = self._idle.get(origin)
-            while idle:
-                connection = idle.pop()
-                if connection.is_open and loop.time() - connection.idle_since < self._settings.keepalive_s:
-                    return connection
-                self._drop(connection)
+            connection = self._take_idle(origin)
+            if connection is not None:
+                return connection
             if not self._limit or len(self._connections) + self._opening < self._limit:
                 return await self._connect(origin)
             if not self._evict(origin):
@@ -229,6 +238,8 @@ class PoolTransport:
 class PoolAnswer(Answer):
     """An answer on a connection of the pool, which gets it back when the answer is closed."""
 
+    names_failures = True
+
     def __init__(self, pool: PoolTransport, origin: Origin, connection: Connection) -> None:
         self.status = connection.status
         self.headers = connection.headers
@@ -241,13 +252,16 @@ class PoolAnswer(Answer):
         return connection.take_all() if connection is not None and connection.complete else None
 
     async def chunk(self) -> bytes:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return b""
         try:
-            return await self._connection.chunk()
+            while (data := connection.poll()) is None:
+                await connection.wait()
         except UpstreamError as error:
             self._pool.name(error)
             raise
+        return data
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
