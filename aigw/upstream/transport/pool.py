@@ -25,7 +25,7 @@ from aigw.upstream.transport.tls import make_ssl_context
 MAX_KNOWN_URLS = 1024
 
 
-@frozen
+@frozen(cache_hash=True)  # it is looked up for every request
 class Origin:
     """Where to connect to, and how the request names it."""
 
