@@ -153,7 +153,7 @@ async def test_a_response_is_redacted_whole_and_streamed(serve):
     client = await serve(provider)
     content = [
         {"type": "input_text", "text": "ask jane@x.org"},
-        {"type": "input_image", "image_url": "http://a@b.cd"},
+        {"type": "input_image", "image_url": "http://a@b.cd", "detail": "auto"},
     ]
     body = {"model": "m", "instructions": "no jane@x.org", "input": [{"role": "user", "content": content}]}
     whole = await (await client.post("/v1/responses", json=body)).json()
