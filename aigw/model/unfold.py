@@ -52,8 +52,9 @@ def _choice(choice: Choice) -> Iterator[Event]:
         yield ItemOpened(index, _skeleton(item), choice.index)
         yield from _deltas(item, index, choice.index)
         yield ItemClosed(index, choice=choice.index)
-    if choice.finish_reason is not None:
-        yield ChoiceFinished(choice.finish_reason, choice.finish_raw, choice.stop_sequence, choice.index)
+    # A whole answer may leave its reason out (Snowflake's do); a stream has to end on one.
+    reason = choice.finish_reason or (FinishReason.TOOL_CALLS if choice.calls else FinishReason.STOP)
+    yield ChoiceFinished(reason, choice.finish_raw, choice.stop_sequence, choice.index)
 
 
 def _skeleton(item: Item) -> Item:
