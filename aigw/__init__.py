@@ -24,10 +24,12 @@ from aigw.gateway import Gateway
 from aigw.hooks.spec import Plugin
 from aigw.hooks.table import PluginError
 from aigw.pipeline.exchange import Attempt, Exchange, Identity, Record
+from aigw.upstream.chaos import ChaosProvider, Fault
 from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
 from aigw.upstream.registry import Target
+from aigw.upstream.replay import ReplayProvider
 from aigw.version import __version__
 
 __all__ = [
@@ -35,12 +37,14 @@ __all__ = [
     "Attempt",
     "BaseProvider",
     "Call",
+    "ChaosProvider",
     "ClientError",
     "Config",
     "ConfigError",
     "DemoProvider",
     "ErrorKind",
     "Exchange",
+    "Fault",
     "Gateway",
     "GatewayError",
     "Identity",
@@ -48,6 +52,7 @@ __all__ = [
     "PluginError",
     "Provider",
     "Record",
+    "ReplayProvider",
     "ServerError",
     "Target",
     "Timeouts",

@@ -7,6 +7,7 @@ was written at all. The environment is an argument; nothing global is read.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,31 +17,20 @@ from attrs import evolve, frozen
 from aigw.config import (
     Config,
     KeyConfig,
-    ProviderConfig,
     Secret,
     find_config,
     load,
     loads,
-    structure,
-    target_path,
-    unknown_provider,
 )
-from aigw.config.place import join
-from aigw.config.secrets import MASK
 from aigw.errors import ConfigError
 from aigw.gateway import Gateway
 from aigw.hooks.loader import Found, discover
-from aigw.hooks.registry import Registry
-from aigw.hooks.table import PluginError
-from aigw.upstream.catalog import CATALOG
+from aigw.providers import DEMO, make_providers
+from aigw.registration import register_models
+from aigw.stores.choose import default_path
 from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
-from aigw.upstream.provider import BaseProvider, Timeouts
-from aigw.upstream.registry import Target
-from aigw.upstream.transport.base import TransportSettings
-from aigw.upstream.transport.tls import make_ssl_context
-
-DEMO = "demo"
+from aigw.upstream.provider import BaseProvider
 
 
 @frozen
@@ -86,8 +76,8 @@ def assemble(
     """
     gateway = Gateway(config, installed=discover() if installed is None else installed)
     problems: list[str] = []
-    providers = _configured(config, gateway.registry, env, problems)
-    providers.update(_from_environment(config, env, problems))
+    wanted = {target.provider for model in config.models.values() for _, target in model.each_target()}
+    providers = make_providers(config, wanted, gateway.registry, env, problems)
     notes = _demo_if_alone(gateway, providers)
     for provider in providers.values():
         known = gateway.models.providers.get(provider.name)
@@ -95,10 +85,35 @@ def assemble(
             gateway.models.add_provider(provider, families=_families(provider))
         elif provider.name in config.providers:
             problems.append(f"providers.{provider.name}: a plugin provides a provider of that name")
-    _register_models(gateway, config, env, problems)
+    register_models(gateway, config, env, problems)
     if problems:
         raise ConfigError(problems)
     return Assembled(gateway, (*notes, *gateway.notes))
+
+
+def on_disk(config: Config, env: Mapping[str, str]) -> tuple[Config, tuple[str, ...]]:
+    """Keep state in a file where the configuration does not say where, as a program of its own should.
+
+    Returns the configuration and notes: where the usual folder cannot be used, state is kept in memory.
+    """
+    if config.state.kind is not None or config.state.path is not None:
+        return config, ()
+    path = default_path(env)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usable = os.access(path.parent, os.W_OK)
+    except OSError:
+        usable = False
+    if usable:
+        return evolve(config, state=evolve(config.state, kind="sqlite", path=str(path))), ()
+    note = f"{path.parent} cannot be written, so responses are kept in memory alone; state.path names a file"
+    return evolve(config, state=evolve(config.state, kind="memory")), (note,)
+
+
+def as_worker(config: Config) -> Config:
+    """Return the configuration of one of several processes that serve together."""
+    routing = config.routing
+    return evolve(config, routing=evolve(routing, health=evolve(routing.health, share=True)))
 
 
 def check_exposure(config: Config, host: str, *, authenticated: bool) -> None:
@@ -122,130 +137,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _configured(
-    config: Config, registry: Registry, env: Mapping[str, str], problems: list[str]
-) -> dict[str, BaseProvider]:
-    made: dict[str, BaseProvider] = {}
-    for name, section in config.providers.items():
-        try:
-            made[name] = make_provider(name, section, registry, env)
-        except ConfigError as error:
-            problems += error.problems
-        except ValueError as error:
-            problems.append(f"providers.{name}: {error}")
-        except Exception as error:
-            raise PluginError(
-                f'provider kind "{section.kind}" failed to make providers.{name}: {error!r}'
-            ) from error
-    return made
-
-
-def make_provider(
-    name: str, section: ProviderConfig, registry: Registry, env: Mapping[str, str]
-) -> BaseProvider:
-    """Make one provider from its section. Raises ConfigError or ValueError."""
-    kind = section.kind
-    if kind == DEMO:
-        return _demo(name, section)
-    if kind is not None and kind in registry.kinds:
-        provider = registry.kinds[kind](name, section)
-        if provider.name != name:
-            raise ConfigError([f'providers.{name}: kind "{kind}" calls it "{provider.name}"'])
-        return provider
-    if kind is not None and kind not in CATALOG:
-        known = ", ".join(sorted({*CATALOG, *registry.kinds, DEMO}))
-        raise ConfigError([f'providers.{name}.kind: got "{kind}", wanted one of {known}'])
-    row = CATALOG.get(kind or "")
-    if row is not None and section.api_version:
-        row = evolve(row, api_version=section.api_version)
-    key = section.api_key.reveal() if section.api_key else _first(env, row.key_env if row else ())
-    base_url = section.base_url or _first(env, row.url_env if row else ()) or ""
-    if row is not None and row.key_required and not key and not section.forward_client_key:
-        wanted = " or ".join(row.key_env)
-        raise ConfigError(
-            [f"providers.{name}.api_key: got nothing, wanted a key (or {wanted} in the environment)"]
-        )
-    return Provider(
-        base_url,
-        key,
-        name=name,
-        kind=row,
-        base_path=section.base_path,
-        apis=section.apis,
-        headers={header: value.reveal() for header, value in section.headers.items()},
-        query=section.query,
-        timeouts=Timeouts(
-            section.timeouts.connect_s,
-            section.timeouts.first_byte_s,
-            section.timeouts.read_s,
-            section.timeouts.total_s,
-        ),
-        settings=_transport_settings(name, section),
-        forward_client_key=section.forward_client_key,
-        forward_headers=section.forward_headers,
-        transport=section.transport,
-        stream_usage=section.stream_usage,
-        done_optional=None if section.done_marker is None else section.done_marker == "optional",
-    )
-
-
-def _transport_settings(name: str, section: ProviderConfig) -> TransportSettings:
-    """Return how to reach a provider. Raises ConfigError on files of no use, sooner than its first call."""
-    settings = TransportSettings(
-        max_connections=section.pool.max_connections,
-        keepalive_s=section.pool.keepalive_s,
-        proxy=section.proxy.reveal() if section.proxy else None,
-        verify=section.tls.verify,
-        ca_file=section.tls.ca_file,
-        cert_file=section.tls.cert_file,
-        key_file=section.tls.key_file,
-        server_name=section.tls.server_name,
-    )
-    make_ssl_context(name, settings)
-    return settings
-
-
-@frozen
-class DemoOptions:
-    """What a section of `kind = "demo"` may say in its `options`."""
-
-    pace_s: float = 0.02
-
-
-def _demo(name: str, section: ProviderConfig) -> DemoProvider:
-    problems: list[str] = []
-    options = structure(DemoOptions, section.options, f"providers.{name}.options", problems)
-    if options is None:
-        raise ConfigError(problems)
-    return DemoProvider(name, pace_s=options.pace_s)
-
-
-def _from_environment(config: Config, env: Mapping[str, str], problems: list[str]) -> dict[str, BaseProvider]:
-    """Return the catalogue's providers whose key variable is set and that were not configured by hand.
-
-    Those that need no key are made where models name them as targets, so that `provider = "ollama"`
-    needs no section.
-    """
-    wanted = {target.provider for model in config.models.values() for target in model.targets}
-    made: dict[str, BaseProvider] = {}
-    for row in CATALOG.values():
-        if row.name in config.providers:
-            continue
-        key = _first(env, row.key_env)
-        base_url = _first(env, row.url_env) or ""
-        announced = bool(key if row.key_required else base_url)
-        possible = bool(key or not row.key_required) and bool(base_url or row.base_url)
-        if not possible or not (announced or row.name in wanted):
-            continue
-        try:
-            made[row.name] = Provider(base_url, key, name=row.name, kind=row)
-        except ValueError as error:
-            problems.append(f"{' or '.join(row.url_env)}: {error}")
-    if DEMO in wanted and DEMO not in config.providers:
-        made[DEMO] = DemoProvider(DEMO)
-    return made
-
-
 def _demo_if_alone(gateway: Gateway, providers: dict[str, BaseProvider]) -> tuple[str, ...]:
     """With no provider at all the demo provider answers for every model, and start-up says so."""
     if providers or gateway.models.providers or gateway.models.entries:
@@ -260,39 +151,5 @@ def _demo_if_alone(gateway: Gateway, providers: dict[str, BaseProvider]) -> tupl
     return (note,)
 
 
-def _register_models(gateway: Gateway, config: Config, env: Mapping[str, str], problems: list[str]) -> None:
-    for name, model in config.models.items():
-        targets = []
-        for index, target in enumerate(model.targets):
-            provider = gateway.models.providers.get(target.provider)
-            if provider is None:
-                if target.provider not in config.providers:  # else its own mistake has been told
-                    problems.append(_nowhere(target_path(name, index), target.provider, gateway, env))
-                continue
-            own_name = target.model or ("*" if "*" in name else name)
-            targets.append(Target(provider, own_name, target.weight, target.profile))
-        if targets:
-            try:
-                gateway.models.register(name, targets=targets, prefer=model.prefer, aliases=model.aliases)
-            except ValueError as error:
-                problems.append(f"{join('models', name)}: {error}")
-
-
-def _nowhere(path: str, provider: str, gateway: Gateway, env: Mapping[str, str]) -> str:
-    row = CATALOG.get(provider)
-    if row is not None:
-        variables = (*row.key_env, *row.url_env)
-        wanted = f"{' or '.join(variables)} in the environment, or " if variables else ""
-        return f'{path}: got "{provider}", wanted {wanted}a section [providers.{provider}]'
-    if any(provider == value.partition("/")[0] for value in env.values()):
-        provider = MASK  # from the environment, then, where it may be a key put into the wrong variable
-    named = {*gateway.models.providers, *gateway.config.providers}
-    return unknown_provider(path, provider, {*named, *CATALOG, DEMO}, named)
-
-
 def _families(provider: BaseProvider) -> tuple[str, ...]:
     return provider.kind.families if isinstance(provider, Provider) else ()
-
-
-def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((env[name] for name in names if env.get(name)), None)

@@ -1,4 +1,4 @@
-"""The command line: serve, check, models, plugins, providers. Thin: it parses, calls, prints.
+"""The command line: serve, check, models, plugins, providers, explain. Thin: it parses, calls, prints.
 
 Owns flags, exit codes and what a person reads. Everything it does can be done from Python.
 """
@@ -15,10 +15,11 @@ from pathlib import Path
 from attrs import evolve
 
 from aigw import server
-from aigw.assemble import Assembled, assemble, check_exposure, read_config
+from aigw.assemble import Assembled, as_worker, assemble, check_exposure, on_disk, read_config
 from aigw.builtin import builtins
 from aigw.config import Config
 from aigw.errors import ConfigError
+from aigw.explain.command import explain, explain_flags
 from aigw.hooks.loader import discover, order, try_each, unknown_disabled
 from aigw.hooks.table import HOOK_NAMES, Hooks, PluginError
 from aigw.supervisor import supervise
@@ -60,6 +61,10 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         _config_flag(command, default=argparse.SUPPRESS)
         command.set_defaults(run=run)
+    explaining = commands.add_parser("explain", help="say what would become of a request; calls nobody")
+    _config_flag(explaining, default=argparse.SUPPRESS)
+    explain_flags(explaining)
+    explaining.set_defaults(run=lambda options: explain(options, configured(options), os.environ))
     return top
 
 
@@ -112,7 +117,9 @@ def configured(options: argparse.Namespace) -> Config:
 
 
 def _made(config: Config) -> Assembled:
-    return assemble(config, os.environ)
+    kept, notes = on_disk(config, os.environ)
+    made = assemble(as_worker(kept) if server.WORKER in os.environ else kept, os.environ)
+    return evolve(made, notes=(*made.notes, *notes))
 
 
 def _announced(config: Config) -> Assembled:
@@ -136,6 +143,7 @@ def check(options: argparse.Namespace) -> int:
         f"  providers: {', '.join(sorted(gateway.models.providers)) or 'none'}",
         f"  models: {names}",
         f"  plugins: {', '.join(gateway.hooks.plugins) or 'none'}",
+        f"  responses are kept in {gateway.config.state.path or 'memory'}",
         *(f"  note: {note}" for note in made.notes),
     )
     return 0

@@ -13,18 +13,28 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from aigw.app import OWN_ROUTES, build
 from aigw.builtin import builtins
+from aigw.builtin.targets import shared
 from aigw.config import Config
 from aigw.dialects.endpoints import Endpoint
 from aigw.hooks.loader import Found, load, order, unknown_disabled
 from aigw.hooks.registry import Registry
 from aigw.hooks.table import Hook, Hooks, blamed
+from aigw.pipeline.shadow import Shadows
 from aigw.pipeline.watchdog import Watchdog
+from aigw.responses.runtime import Responses
+from aigw.routing.router import Router
+from aigw.routing.strategies import STRATEGIES
+from aigw.stores.base import StateStore
+from aigw.stores.choose import health_store_beside, make_store
+from aigw.stores.health import HealthStore
 from aigw.upstream.listing import Listing
 from aigw.upstream.own_profiles import profile_book
 from aigw.upstream.registry import ModelRegistry
+from aigw.upstream.wrapper import with_wrapped
 
 logger = logging.getLogger("aigw")
 
@@ -33,21 +43,37 @@ class Gateway:
     """An AI gateway without a port: register models and hooks, then `make_app()`.
 
     config: settings of server, auth and plugins; by default open on loopback, with every built-in.
+    store: where responses and conversations are kept, in place of what `config.state` says.
+    health_store: where gateways tell one another of targets' health; None keeps it to each of them.
     installed: plugins to load beside the built-ins, as `hooks.loader.discover` finds them.
 
     models: names -> targets. profiles: what models refuse. hooks: what plugins have put in force.
-    registry: what they provide.
+    registry: what they provide. responses: the state behind `/v1/responses`.
+    router: which target is next, and how each one is. shadows: copies of requests to second targets.
+    links: the chain behind its first link, for turns that are no HTTP request of their own.
     notes: what a person who starts it should be told of the configuration.
     """
 
-    def __init__(self, config: Config | None = None, *, installed: Mapping[str, Found] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        installed: Mapping[str, Found] | None = None,
+        store: StateStore | None = None,
+        health_store: HealthStore | None = None,
+    ) -> None:
         self.config = config or Config()
         self.models = ModelRegistry()
         self.profiles = profile_book(self.config.profiles)
         self.hooks = Hooks()
         self.registry = Registry()
-        self.watchdog = Watchdog()
+        for name, strategy in STRATEGIES.items():
+            self.registry.strategy(name, strategy)
+        self.router = Router(self.config.routing, self.registry.strategies)
+        self.shadows = Shadows()
+        self.watchdog = Watchdog(self.config.server.client_write_timeout_s)
         self.listing = Listing(self.models)
+        self.links: Handler | None = None
         self.endpoints: dict[web.AbstractRoute, Endpoint] = {}
         self.draining = False
         self.stopping = False
@@ -62,6 +88,11 @@ class Gateway:
         load(order(own, others, self.config.plugins), self.config.plugins, self.hooks)
         self.notes = unknown_disabled({*own, *others}, self.config.plugins)
         self.provide()
+        store = store or make_store(self.config.state, self.registry.stores)
+        self.responses = Responses(self.config, store)
+        self.health_store = health_store
+        if health_store is None and self.config.routing.health.share:
+            self.health_store = health_store_beside(store)
 
     def provide(self) -> None:
         """Ask the plugins that were not asked yet what they provide."""
@@ -95,6 +126,7 @@ class Gateway:
         and end.
         """
         self.draining = True
+        self.responses.drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while self.in_flight and loop.time() < deadline and not self.stopping:  # noqa: ASYNC110
@@ -144,12 +176,15 @@ class Gateway:
     async def _open(self) -> AsyncIterator[None]:
         """Open providers and plugins, and close them again in reverse."""
         async with AsyncExitStack() as stack:
-            for provider in self.models.providers.values():
+            for provider in with_wrapped(self.models.providers.values()):
                 await provider.open()
                 stack.push_async_callback(provider.close)
+            await stack.enter_async_context(self.responses.running())
             for hook in self.hooks.setup:
                 await stack.enter_async_context(_set_up(hook, self))
             stack.callback(self.watchdog.close)
+            stack.push_async_callback(self.shadows.close)
+            await stack.enter_async_context(shared(self))
             self.started, self.draining, self.stopping = True, False, False
             yield
             self.started = False

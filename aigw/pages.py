@@ -10,8 +10,9 @@ from aiohttp import web
 
 from aigw.errors import ClientError, ErrorKind
 from aigw.pipeline.admit import is_allowed
-from aigw.pipeline.exchange import EXCHANGE, GATEWAY, Exchange
+from aigw.pipeline.exchange import ANONYMOUS, EXCHANGE, GATEWAY, Exchange
 from aigw.relay.delivery import WholeDelivery
+from aigw.routing.rows import key_rows, target_rows
 from aigw.version import __version__
 
 
@@ -32,6 +33,32 @@ async def show_model(request: web.Request) -> web.StreamResponse:
     if route is None or not ("*" in patterns or is_allowed(name, patterns)):
         raise ClientError(f'model "{name}": no such model', kind=ErrorKind.MODEL_NOT_FOUND, param="model")
     return await _send(exchange, _row(name, route.targets[0].provider.name))
+
+
+async def list_targets(request: web.Request) -> web.StreamResponse:
+    """GET /aigw/targets: how every target and key is, for administrators."""
+    exchange = request[EXCHANGE]
+    check_admin(exchange)
+    gateway = exchange.gateway
+    now = gateway.router.clock()
+    providers = gateway.models.providers.values()
+    tree: dict[str, object] = {
+        "object": "list",
+        "data": list(target_rows(gateway.router.board, gateway.models, now)),
+        "keys": list(key_rows(providers, now)),
+    }
+    return await _send(exchange, tree)
+
+
+def check_admin(exchange: Exchange) -> None:
+    """Raise ClientError (403) unless the caller may see the gateway's own state.
+
+    A gateway without keys answers its own machine alone, and whoever is there may; unless it was opened
+    to everyone.
+    """
+    is_owner = exchange.identity is ANONYMOUS and not exchange.gateway.config.auth.allow_anonymous
+    if not (exchange.identity.is_admin or is_owner):
+        raise ClientError("only an administrator's key may see this", kind=ErrorKind.PERMISSION)
 
 
 async def health(request: web.Request) -> web.Response:

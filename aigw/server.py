@@ -38,6 +38,8 @@ def run(make: Callable[[], Assembled], config: Config) -> int:
 def log_to_stderr() -> None:
     """Set up logging for a process of our own."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("httpx2", "mcp"):  # they write down the URLs of clients' MCP servers, which may hold secrets
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def loop_runner() -> Callable[..., int]:

@@ -1,12 +1,29 @@
 import asyncio
+import os
+import tempfile
+from pathlib import Path
 
 import aiohttp
 import openai
 import pytest
+import trustme
 from aiohttp import web
 from support.scripted import ScriptedUpstream
 
 import aigw
+
+
+def pytest_configure(config):
+    """Let no test keep its state where the user's own gateway does, nor read all of the system's authorities.
+
+    Each SDK's client reads them anew, and that takes longer than most tests.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="aigw-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_STATE_HOME"] = folder.name
+    authorities = Path(folder.name, "authorities.pem")
+    trustme.CA().cert_pem.write_to_path(authorities)
+    os.environ["SSL_CERT_FILE"] = str(authorities)
 
 
 class Complete:

@@ -9,7 +9,8 @@ import pytest
 import aigw
 from aigw.cli import _flags, configured, parser
 
-CLEAN = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "PYTHONPATH") if name in os.environ}
+KEPT = ("PATH", "LANG", "HOME", "PYTHONPATH", "XDG_STATE_HOME")
+CLEAN = {name: os.environ[name] for name in KEPT if name in os.environ}
 
 GOOD = """
 [auth]

@@ -20,7 +20,8 @@ from aigw.hooks.loader import Found
 from aigw.hooks.table import HOOK_NAMES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-CLEAN = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "PYTHONPATH") if name in os.environ}
+KEPT = ("PATH", "LANG", "HOME", "PYTHONPATH", "XDG_STATE_HOME")
+CLEAN = {name: os.environ[name] for name in KEPT if name in os.environ}
 ENV = {"TEAM_A_KEY": "team-a-key", "OPENAI_API_KEY": "sk-placeholder"}
 PLUGINS = {"jwt": aigw_jwt.Jwt, "redact": aigw_redact.Redact, "request-log": aigw_request_log.RequestLog}
 LOCAL = "http://localhost:8080"
@@ -64,7 +65,7 @@ def test_curl_gets_what_readme_shows(url):
     assert answer == wanted
 
 
-SDKS = ("from openai", "import anthropic")
+SDKS = ("chat.completions", "import anthropic")
 
 
 @pytest.mark.parametrize("sdk", SDKS)
@@ -97,12 +98,34 @@ def test_the_configuration_is_sound_and_leads_where_it_says(tmp_path):
     assert made.notes == ()
 
 
+def test_responses_are_kept_as_it_says(url):
+    code = block("python", "previous_response_id").replace(LOCAL, url)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=CLEAN, capture_output=True, text=True, check=False, timeout=50
+    )
+    assert done.stdout.splitlines()[-1] == "3 items came before the second answer", done.stderr
+
+
+def test_the_settings_of_state_are_sound(tmp_path):
+    (tmp_path / "aigw.toml").write_text(block("toml", "[state]"), encoding="utf-8")
+    config = read_config(None, {}, tmp_path)
+    assert (config.state.kind, config.state.max_bytes) == ("sqlite", 2**30)
+
+
+@pytest.mark.parametrize("word", ["[routing]", "[providers.tape]"])
+def test_what_it_says_of_routing_and_tests_can_be_configured(tmp_path, word):
+    (tmp_path / "aigw.toml").write_text(block("toml", word), encoding="utf-8")
+    env = {"KEY_A": "sk-placeholder-a", "KEY_B": "sk-placeholder-b", "OPENAI_API_KEY": "sk-placeholder"}
+    gateway = assemble(read_config(None, env, tmp_path), env, installed={}).gateway
+    assert {"fast", "flaky"} & {*gateway.models.names(), *gateway.models.providers}
+
+
 async def test_the_python_runs(monkeypatch, aiohttp_client):
     run = []
     monkeypatch.setattr(web, "run_app", run.append)
     space = {"gateway": aigw.Gateway()}
     for code in blocks("python"):
-        if not any(sdk in code for sdk in SDKS):
+        if LOCAL not in code:
             exec(code, space)  # one after the other, as one reads them
     assert [route.resource.canonical for route in run[0].router.routes()]
     gateway = space["gateway"]
@@ -117,7 +140,7 @@ async def test_the_python_runs(monkeypatch, aiohttp_client):
 
 
 def test_every_python_block_is_run_by_one_of_these():
-    assert len(blocks("python")) == 5
+    assert len(blocks("python")) == 6
 
 
 def test_every_hook_is_in_the_table():

@@ -20,7 +20,8 @@ import trustme
 
 from aigw import supervisor
 
-CLEAN = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "PYTHONPATH") if name in os.environ}
+KEPT = ("PATH", "LANG", "HOME", "PYTHONPATH", "XDG_STATE_HOME")
+CLEAN = {name: os.environ[name] for name in KEPT if name in os.environ}
 PATIENCE_S = 20
 
 

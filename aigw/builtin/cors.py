@@ -17,6 +17,7 @@ EXPOSED = (
     "x-aigw-provider",
     "x-aigw-model",
     "x-aigw-attempts",
+    "x-aigw-fallback",
     "retry-after",
     "retry-after-ms",
 )

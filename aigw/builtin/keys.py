@@ -20,7 +20,9 @@ class StaticKeys:
 
     def __init__(self, keys: Sequence[KeyConfig]) -> None:
         self._identities = {
-            key.digest.lower().removeprefix("sha256:"): Identity(key.tenant, key.name, key.models)
+            key.digest.lower().removeprefix("sha256:"): Identity(
+                key.tenant, key.name, key.models, is_admin=key.admin
+            )
             for key in keys
         }
 

@@ -20,10 +20,13 @@ from prometheus_client.registry import Collector
 
 from aigw.hooks.registry import Registry
 from aigw.pipeline.exchange import Record
+from aigw.routing.health import News
+from aigw.routing.rows import condition
 from aigw.version import __version__
 
 if TYPE_CHECKING:
     from aigw.gateway import Gateway
+    from aigw.responses.guard import Guard
 
 MAX_SERIES = 1000
 DURATION_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -67,6 +70,7 @@ class Counts:
     endings: dict[Labels, int] = field(factory=dict)
     durations: dict[Labels, Histogram] = field(factory=dict)
     first_tokens: dict[Labels, Histogram] = field(factory=dict)
+    left_alone: dict[Labels, int] = field(factory=dict)
 
     def add(self, record: Record, model: str) -> None:
         """Count one exchange. `model` is its bounded name."""
@@ -126,11 +130,19 @@ class Metrics(Collector):
 
     async def setup(self, gateway: Gateway) -> AsyncIterator[None]:
         self._gateway = gateway
+        gateway.router.board.listeners.append(self._hear)
         yield
+        gateway.router.board.listeners.remove(self._hear)
         self._gateway = None
 
     def on_complete(self, record: Record) -> None:
         self._counts.add(record, record.exchange.entry or "unknown")
+
+    def _hear(self, news: News) -> None:
+        if news.for_s and self._gateway is not None:
+            known = news.target in self._gateway.models.target_names()
+            name = news.target if known else f"{news.target.partition('/')[0]}/*"
+            _count(self._counts.left_alone, (name, news.reason))
 
     async def _page(self, _request: web.Request) -> web.Response:
         body = generate_latest(self._prometheus)
@@ -156,11 +168,41 @@ class Metrics(Collector):
             ("provider",),
             counts.first_tokens,
         )
+        yield _counter(
+            "aigw_target_left_alone",
+            "Times a target's circuit opened, or it was parked",
+            ("target", "reason"),
+            counts.left_alone,
+        )
+        if self._gateway is not None:
+            yield from _targets(self._gateway)
         in_flight = self._gateway.in_flight if self._gateway else 0
         yield GaugeMetricFamily("aigw_in_flight", "Requests being answered now", value=in_flight)
+        if self._gateway is not None:
+            yield from _state(self._gateway.responses.guard)
         info = GaugeMetricFamily("aigw_info", "The gateway's version", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
+
+
+def _state(guard: Guard) -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "aigw_state_failures", "Operations that the store of responses failed", value=guard.failures
+    )
+    yield GaugeMetricFamily("aigw_state_up", "Whether that store answers", value=not guard.is_down)
+
+
+def _targets(gateway: Gateway) -> Iterator[Metric]:
+    """Yield how each target is that a registered model names: its state, and what it has under way."""
+    board, now = gateway.router.board, gateway.router.clock()
+    states = GaugeMetricFamily("aigw_target_state", "The state a target is in", labels=["target", "state"])
+    running = GaugeMetricFamily("aigw_target_in_flight", "Attempts under way", labels=["target"])
+    names = sorted(gateway.models.target_names())[:MAX_SERIES]
+    for state in [board.states[name] for name in names if name in board.states]:
+        states.add_metric([state.name, condition(state, now)], 1)
+        running.add_metric([state.name], state.in_flight)
+    yield states
+    yield running
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], series: dict[Labels, int]) -> Metric:

@@ -24,9 +24,9 @@ def cross_check(
     return [*unknown, *_profiles(config, shown), *_aliases(config, shown)]
 
 
-def target_path(model: str, index: int) -> str:
-    """Return the path of a target's provider, as messages name it."""
-    return f"{join('models', model)}.targets[{index}].provider"
+def target_path(model: str, place: str) -> str:
+    """Return the path of a target's provider, as messages name it. place: its path below the model."""
+    return f"{join('models', model)}.{place}.provider"
 
 
 def unknown_provider(path: str, text: str, known: Collection[str], named: Collection[str]) -> str:
@@ -41,19 +41,19 @@ def unknown_provider(path: str, text: str, known: Collection[str], named: Collec
 def _targets(config: Config, known_providers: Collection[str], shown: Callable[[str], str]) -> Iterator[str]:
     known = sorted({*config.providers, *known_providers})
     for name, model in config.models.items():
-        for index, target in enumerate(model.targets):
+        for place, target in model.each_target():
             if target.provider in known:
                 continue
             text = shown(target.provider)
-            yield unknown_provider(target_path(name, index), text, known, config.providers)
+            yield unknown_provider(target_path(name, place), text, known, config.providers)
 
 
 def _profiles(config: Config, shown: Callable[[str], str]) -> Iterator[str]:
     for name, model in config.models.items():
-        for index, target in enumerate(model.targets):
+        for place, target in model.each_target():
             if target.profile is None or target.profile in config.profiles:
                 continue
-            path = f"{join('models', name)}.targets[{index}].profile"
+            path = f"{join('models', name)}.{place}.profile"
             known = ", ".join(sorted(config.profiles)) or "a name under [profiles]"
             text = shown(target.profile)
             hint = did_you_mean(text, sorted(config.profiles))

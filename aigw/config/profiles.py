@@ -85,6 +85,7 @@ class ProfileConfig:
     rename: fields of the request on the wire, and the names that they know them by.
     max_output_tokens: the most that may be asked for.
     thinking: the only kind that they know: none, by a budget, or adaptive.
+    prefill: whether they take an assistant's last message for the beginning of their answer.
     """
 
     models: tuple[str, ...] = field(default=(), validator=each(checks.filled))
@@ -98,3 +99,4 @@ class ProfileConfig:
     rename: dict[str, str] = field(factory=dict, validator=each_key(checks.filled))
     max_output_tokens: int | None = field(default=None, validator=checks.at_least_one)
     thinking: Literal["none", "budget", "adaptive"] | None = None
+    prefill: bool | None = None

@@ -14,8 +14,11 @@ from attrs import field, frozen
 
 from aigw.config import checks
 from aigw.config.checks import Check, Wanted, each, each_key, each_value
+from aigw.config.models import ModelConfig, RoutingConfig
 from aigw.config.profiles import ApiName, ProfileConfig
+from aigw.config.routing import HealthCheckConfig, KeyStrategy
 from aigw.config.secrets import Secret
+from aigw.config.state import ResponsesConfig, StateConfig
 
 Api = Literal[ApiName, "all"]
 StreamUsage = Literal["ask", "always", "never"]
@@ -24,15 +27,12 @@ DoneMarker = Literal["required", "optional"]
 REST: Mapping[str, bool] = {"rest": True}
 """Metadata of the one field that takes all keys of its table that no other field has."""
 
-SHORT: Mapping[str, bool] = {"short": True}
-"""Metadata of the one field that a text or a list means, where it stands in the table's place."""
-
-_filled: Callable[[object, object, str], None] = checks.filled
 _apis: Check[tuple[Api, ...]] = Check(checks.some.wanted, bool)
 _secret: Check[Secret] = Check(
     "a secret of one line of text, not empty",
     lambda secret: isinstance(secret, Secret) and bool(secret) and checks.one_line.holds(secret.reveal()),
 )
+_required_secret: Callable[[object, object, Secret], None] = _secret
 _header_value: Check[Secret] = Check(
     "a secret of one line of text",
     lambda secret: isinstance(secret, Secret) and checks.one_line.holds(secret.reveal()),
@@ -54,6 +54,8 @@ class ServerConfig:
     max_body_bytes: the largest request body; also text with a unit, as "32MiB" or "10MB".
     drain_timeout_s: how long open streams may go on after a shutdown was asked for.
     ping_interval_s: silence on a client's stream after which a comment is sent to keep it open.
+    client_write_timeout_s: how long a client may take nothing of its answer before it is given up, and the
+        provider's call with it; None waits for ever.
     stream_usage: whether usage is asked of upstreams that tell it in streams only when asked.
     strict: refuse with 400 what a provider's format cannot hold, rather than drop it and say so.
     fix_parameters: change also requests that are in the provider's own format, where its model is known to
@@ -69,6 +71,7 @@ class ServerConfig:
     )
     drain_timeout_s: float = field(default=30.0, validator=checks.positive)
     ping_interval_s: float = field(default=15.0, validator=checks.positive)
+    client_write_timeout_s: float | None = field(default=60.0, validator=checks.positive)
     stream_usage: bool = True
     strict: bool = False
     fix_parameters: bool = False
@@ -90,6 +93,7 @@ class KeyConfig:
 
     key_hash: "sha256:" and the hex digest of the key.
     models: names or patterns of the models this key may use.
+    admin: whether it may see the gateway's own state, as `GET /aigw/targets` shows it.
     """
 
     key: Secret | None = field(default=None, validator=_secret)
@@ -97,6 +101,7 @@ class KeyConfig:
     tenant: str = field(default="default", validator=checks.filled)
     name: str | None = field(default=None, validator=checks.filled)
     models: tuple[str, ...] = field(default=("*",), validator=each(checks.filled))
+    admin: bool = False
 
     def __attrs_post_init__(self) -> None:
         if (self.key is None) == (self.key_hash is None):
@@ -135,10 +140,14 @@ class AuthConfig:
 
 @frozen
 class TimeoutsConfig:
-    """How long an upstream may take; read_s is the silence between two reads, total_s the whole call."""
+    """How long an upstream may take; read_s is the silence between two reads, total_s the whole call.
+
+    first_token_s: until a stream's first content; None gives it first_byte_s from its head on.
+    """
 
     connect_s: float = field(default=10.0, validator=checks.positive)
     first_byte_s: float = field(default=300.0, validator=checks.positive)
+    first_token_s: float | None = field(default=None, validator=checks.positive)
     read_s: float = field(default=300.0, validator=checks.positive)
     total_s: float | None = field(default=None, validator=checks.positive)
 
@@ -167,9 +176,29 @@ class TlsConfig:
 
 
 @frozen
+class PooledKeyConfig:
+    """One of several keys for a provider. A file may also say the key alone.
+
+    name: how it is called in logs and listings; by default by its place, "#1". weight: its share.
+    """
+
+    key: Secret = field(validator=_required_secret)
+    name: str | None = field(default=None, validator=checks.plain_name)
+    weight: float = field(default=1.0, validator=checks.positive)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read the key alone."""
+        return cls(Secret(text))
+
+
+@frozen
 class ProviderConfig:
     """One upstream: a row of the catalogue by `kind`, changed in what is set here, or a bare URL.
 
+    api_keys: in place of api_key, several; one that is refused or at its rate limit is left alone for a
+        while, and the call is made with the next. key_strategy: how they are chosen.
+    health_check: ask now and then whether it is there; None relies on what requests meet.
     apis: the formats it speaks; "all" for every one.
     headers: sent with each call; they may hold credentials, so their values are secrets.
     proxy: URL of a proxy, perhaps with a password.
@@ -184,6 +213,8 @@ class ProviderConfig:
     kind: str | None = field(default=None, validator=checks.filled)
     base_url: str | None = field(default=None, validator=checks.base_url)
     api_key: Secret | None = field(default=None, validator=_secret)
+    api_keys: tuple[PooledKeyConfig, ...] = ()
+    key_strategy: KeyStrategy = "weighted"
     base_path: str | None = field(default=None, validator=checks.url_path)
     apis: tuple[Api, ...] | None = field(default=None, validator=_apis)
     headers: dict[str, Secret] = field(
@@ -200,52 +231,14 @@ class ProviderConfig:
     stream_usage: StreamUsage | None = None
     done_marker: DoneMarker | None = None
     api_version: str | None = field(default=None, validator=checks.filled)
+    health_check: HealthCheckConfig | None = None
     options: dict[str, object] = field(factory=dict, repr=_names_only)
 
     def __attrs_post_init__(self) -> None:
         if self.kind is None and self.base_url is None:
             raise Wanted("kind (a provider of the catalogue) or base_url")
-
-
-@frozen
-class TargetConfig:
-    """Where a model's requests may go. A file may also say "provider/model" in place of a table.
-
-    model: the provider's name for the model; None sends the name that the client used.
-    weight: share of the requests among a model's targets; 0 makes it a fallback only.
-    profile: a name under [profiles] whose rules hold here, whatever models they are for.
-    """
-
-    provider: str = field(validator=_filled)
-    model: str | None = field(default=None, validator=checks.filled)
-    weight: float = field(default=1.0, validator=checks.not_negative)
-    profile: str | None = field(default=None, validator=checks.filled)
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read "provider/model" (the model may hold more slashes) or "provider" alone."""
-        provider, slash, model = text.partition("/")
-        if not provider or (slash and not model):
-            raise Wanted('"provider/model"')
-        return cls(provider, model or None)
-
-
-@frozen
-class ModelConfig:
-    """One name that clients may ask for, and the targets that serve it.
-
-    targets: a file may also say one, or a list of them, in place of the whole table.
-    prefer: the format to speak upstream where a target speaks several and not the client's own.
-    aliases: more names for the same.
-    """
-
-    targets: tuple[TargetConfig, ...] = field(validator=checks.some, metadata=SHORT)
-    prefer: ApiName | None = None
-    aliases: tuple[str, ...] = field(default=(), validator=each(checks.filled))
-
-    def __attrs_post_init__(self) -> None:
-        if not any(target.weight for target in self.targets):
-            raise Wanted("at least one target whose weight is above 0")
+        if self.api_key is not None and self.api_keys:
+            raise Wanted("api_key or api_keys, not both")
 
 
 @frozen
@@ -272,3 +265,6 @@ class Config:
     models: dict[str, ModelConfig] = field(factory=dict, validator=each_key(checks.filled))
     profiles: dict[str, ProfileConfig] = field(factory=dict, validator=each_key(checks.filled))
     plugins: PluginsConfig = PluginsConfig()
+    routing: RoutingConfig = field(factory=RoutingConfig)
+    state: StateConfig = field(factory=StateConfig)
+    responses: ResponsesConfig = field(factory=ResponsesConfig)

@@ -43,6 +43,9 @@ class Sighting:
     error: the provider reports a failure in it; the stream is over, and has failed.
     usage: the token counts it holds.
     usage_only: it holds nothing but token counts, so it may be hidden from a client that asked for none.
+    begun: it holds the answer as it stands at its beginning; a failure may have to repeat that.
+    to_be_repeated: the format tells the failure in it once more, in a terminal frame of its own.
+    to_be_retold: the failure in it is not told as the format wants, so the client is told anew.
     """
 
     content: bool = False
@@ -51,6 +54,27 @@ class Sighting:
     error: GatewayError | None = None
     usage: Usage | None = None
     usage_only: bool = False
+    begun: bool = False
+    to_be_repeated: bool = False
+    to_be_retold: bool = False
+
+
+@frozen
+class Passed:
+    """What a watcher remembers of a stream that it has let through, for telling its failure.
+
+    begun: data of the last frame that was `Sighting.begun`. last: the frames that went last, as bytes.
+    told: the provider's own error frame is the last of them. end: its own terminal frame, where it has come.
+    """
+
+    begun: bytes = b""
+    last: bytes = b""
+    told: bool = False
+    end: bytes = b""
+
+
+Mend = Callable[[bytes], bytes]
+"""Takes whole frames as they came, gives them as their format wants them. Raises ProtocolError."""
 
 
 @frozen
@@ -64,6 +88,10 @@ class StreamGrammar:
     closing: bytes that end a whole answer, for providers that are known to leave them out.
     terminal_mark: whether the format has a mark that the answer is whole at all; where it has none, a
         stream is whole when a frame was `finished` and then the bytes end.
+    behind_end: what the client is to see behind the terminal frame, whether or not the provider sends it.
+    encode_failure: like encode_error, for formats whose failure depends on what has gone before it.
+    mender: looks at the first frames of a stream; where they are not written as the format wants, returns
+        what is to be done to these and to all that follow.
     """
 
     suspects: tuple[bytes, ...]
@@ -71,6 +99,9 @@ class StreamGrammar:
     encode_error: Callable[[GatewayError], bytes]
     closing: bytes = b""
     terminal_mark: bool = True
+    behind_end: bytes = b""
+    encode_failure: Callable[[GatewayError, Passed], bytes] | None = None
+    mender: Callable[[bytes], Mend | None] | None = None
 
 
 class StreamDecoder(Protocol):

@@ -16,6 +16,7 @@ from aigw.dialects.anthropic import counting
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.endpoints import ENDPOINTS, Api, Endpoint
 from aigw.dialects.gemini import GEMINI, embeddings, images
+from aigw.dialects.openresponses import OPENRESPONSES
 
 
 @frozen(eq=False)
@@ -78,6 +79,22 @@ def _gemini_count(tree: Tree, _request: Tree) -> Tree:
     return counting.encode_count(embeddings.read_count(tree))
 
 
+def _responses_by_claude(tree: Tree) -> Encoded:
+    return counting.encode_count_request(OPENRESPONSES.decode_request(tree))
+
+
+def _responses_by_gemini(tree: Tree) -> Encoded:
+    return embeddings.encode_count(OPENRESPONSES.decode_request(tree))
+
+
+def _claude_count_for_responses(tree: Tree, _request: Tree) -> Tree:
+    return {"object": "response.input_tokens", "input_tokens": counting.decode_count(tree)}
+
+
+def _gemini_count_for_responses(tree: Tree, _request: Tree) -> Tree:
+    return {"object": "response.input_tokens", "input_tokens": embeddings.read_count(tree)}
+
+
 def _count_by_claude(tree: Tree) -> Encoded:
     return counting.encode_count_request(GEMINI.decode_request(embeddings.count_tree(tree)))
 
@@ -115,6 +132,10 @@ BODIES: Mapping[str, tuple[BodyCodec, ...]] = {
         BodyCodec(
             _of_gemini("generateContent"), images.encode_for_gemini, images.decode_from_gemini, dated=True
         ),
+    ),
+    "/v1/responses/input_tokens": (
+        BodyCodec(_at("/v1/messages/count_tokens"), _responses_by_claude, _claude_count_for_responses),
+        BodyCodec(_of_gemini("countTokens"), _responses_by_gemini, _gemini_count_for_responses),
     ),
     "/v1/messages/count_tokens": (BodyCodec(_of_gemini("countTokens"), _count_by_gemini, _gemini_count),),
     **_to_both_versions(

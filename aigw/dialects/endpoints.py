@@ -65,6 +65,7 @@ class Endpoint:
     texts: body fields that hold what a person or a model wrote, for plugins that must see all of it.
     read_usage: finds the token counts in a whole answer.
     stream_usage: whether token counts in a stream must be asked for with `stream_options`.
+    own: what this is called in records where no API's name fits: the gateway answers it by itself.
     default_model: for the endpoints whose vendor lets the model be left out.
     """
 
@@ -82,6 +83,7 @@ class Endpoint:
     texts: tuple[str, ...] = ()
     read_usage: Callable[[Tree], Usage | None] = read_usage
     stream_usage: bool = False
+    own: str = "models"
     default_model: str | None = None
 
     @property
@@ -131,6 +133,14 @@ ENDPOINTS = (
         texts=("input", "instructions"),
         read_usage=read_token_usage,
     ),
+    Endpoint(
+        "/v1/responses/compact",
+        Api.RESPONSES,
+        stream=False,
+        texts=("input", "instructions"),
+        read_usage=read_token_usage,
+    ),
+    Endpoint("/v1/responses/input_tokens", Api.RESPONSES, stream=False, texts=("input", "instructions")),
     Endpoint(
         "/v1/messages",
         Api.MESSAGES,
@@ -184,6 +194,8 @@ LISTINGS = (
     Endpoint("/v1/models", None, method="GET"),
     Endpoint("/v1/models/{model:.+}", None, method="GET"),
 )
+
+TARGETS = Endpoint("/aigw/targets", None, method="GET", own="targets")
 
 PREFERENCE = (Api.MESSAGES, Api.GEMINI, Api.CHAT, Api.RESPONSES)
 """The format to speak to a provider that does not speak the client's: its native one first."""

@@ -76,9 +76,12 @@ def _examine_response(event: str | None, data: bytes) -> Sighting:
     if name == "response.failed":
         return Sighting(error=error_from_tree(response), usage=usage)
     if _tells_error(name, tree):
-        return Sighting(error=error_from_tree(tree))
+        told = _is_told_both_ways(tree) and event == "error"
+        return Sighting(error=error_from_tree(tree), to_be_repeated=told, to_be_retold=not told)
+    if name in _PREAMBLE:
+        return Sighting(usage=usage, begun=True)
     ended = name in _RESPONSES_END
-    return Sighting(content=name not in _PREAMBLE, terminal=ended, finished=ended, usage=usage)
+    return Sighting(content=True, terminal=ended, finished=ended, usage=usage)
 
 
 def _examine_typed(ends: frozenset[str], event: str | None, data: bytes) -> Sighting:
@@ -90,6 +93,13 @@ def _examine_typed(ends: frozenset[str], event: str | None, data: bytes) -> Sigh
         return Sighting(error=error_from_tree(tree))
     ended = name in ends
     return Sighting(content=True, terminal=ended, finished=ended, usage=read_token_usage(tree))
+
+
+def _is_told_both_ways(tree: Tree) -> bool:
+    """Tell whether an error event is what the specification wants, and what OpenAI's clients read."""
+    inner = object_of(tree.get("error"))
+    numbered = int_or_none(tree.get("sequence_number")) is not None
+    return numbered and "message" in tree and inner.keys() >= {"type", "code", "message", "param"}
 
 
 def _tells_error(name: str, tree: Tree) -> bool:

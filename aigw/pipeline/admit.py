@@ -46,7 +46,24 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def read_payload(exchange: Exchange) -> Payload[Request]:
-    """Read and parse the body. Raises ClientError: too large (413), of another type (415), broken (400)."""
+    """Return the body, parsed on demand.
+
+    Raises ClientError: too large (413), of another type (415), broken (400).
+    """
+    endpoint = exchange.endpoint
+    if exchange.given is None:
+        raw, content_type = await read_body(exchange)
+    else:
+        raw, content_type = exchange.given, MEDIA_TYPES["json"]
+    if endpoint.body == "multipart":
+        return FormPayload(raw, content_type)
+    if endpoint.codec is None:
+        return JsonPayload(raw)
+    return JsonPayload(raw, decode=_decoder(exchange, endpoint.codec), encode=_tree_encoder(endpoint.codec))
+
+
+async def read_body(exchange: Exchange) -> tuple[bytes, str]:
+    """Read the body of an HTTP request; return it with its Content-Type."""
     request = exchange.request
     endpoint = exchange.endpoint
     wanted = MEDIA_TYPES[endpoint.body]
@@ -68,11 +85,7 @@ async def read_payload(exchange: Exchange) -> Payload[Request]:
         raise ClientError("the body breaks off, or is not encoded as its headers say") from error
     if len(raw) > limit:  # read by another application's middleware, under its own limit
         raise too_large(limit)
-    if endpoint.body == "multipart":
-        return FormPayload(raw, header)
-    if endpoint.codec is None:
-        return JsonPayload(raw)
-    return JsonPayload(raw, decode=_decoder(exchange, endpoint.codec), encode=_tree_encoder(endpoint.codec))
+    return raw, header
 
 
 def _decoder(exchange: Exchange, codec: Dialect) -> Callable[[Tree], Request]:

@@ -20,6 +20,7 @@ from aigw.dialects.endpoints import Endpoint, errors_for
 from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
 from aigw.hooks.table import notify, retold
 from aigw.pipeline.exchange import EXCHANGE, GATEWAY, Attempt, AttemptRecord, Exchange, Record
+from aigw.pipeline.tried import fallback_header
 from aigw.pipeline.watchdog import Verdict, Watch
 from aigw.relay.delivery import WholeDelivery
 from aigw.relay.ending import Ending
@@ -44,21 +45,53 @@ async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await answered(exchange, request, handler)
     except asyncio.CancelledError:
+        if not exchange.detached:
+            exchange.ending = exchange.ending or _cut_off(exchange)
+        raise
+    except ConnectionError:
+        if not exchange.detached:
+            exchange.ending = exchange.ending or (Ending.FAILED if exchange.error else Ending.HUNG_UP)
+        raise
+    finally:
+        if not exchange.detached:
+            close(exchange, request)
+
+
+async def run(exchange: Exchange, request: web.Request, handler: Handler) -> None:
+    """Answer an exchange that is no HTTP request of its own, to its outlet, and close it.
+
+    A turn on a WebSocket, and a background response. Law: as for HTTP, `on_complete` runs exactly once.
+    request: what `handler` is called with; must be no other exchange's. Raises ConnectionError when the
+    outlet's client is gone, and lets a cancellation through that is nobody's verdict.
+    """
+    request[EXCHANGE] = exchange
+    try:
+        await answered(exchange, request, handler)
+    except asyncio.CancelledError:
         exchange.ending = exchange.ending or _cut_off(exchange)
         raise
     except ConnectionError:
         exchange.ending = exchange.ending or (Ending.FAILED if exchange.error else Ending.HUNG_UP)
         raise
     finally:
-        finish(exchange)
-        # Request and exchange hold each other; left so, each would wait for the garbage collector,
-        # which then costs as much as a sixth of all work.
-        del request[EXCHANGE]
+        close(exchange, request)
+
+
+def close(exchange: Exchange, request: web.Request) -> None:
+    """Finish an exchange and part it from its request."""
+    finish(exchange)
+    # Request and exchange hold each other; left so, each would wait for the garbage collector,
+    # which then costs as much as a sixth of all work.
+    del request[EXCHANGE]
 
 
 def _cut_off(exchange: Exchange) -> Ending:
     # A server that stops closes the connection itself: then a missing one says nothing of the client.
     watch = exchange.watch
+    if watch.verdict is Verdict.CALLED_OFF:
+        return Ending.CANCELLED
+    if watch.verdict is Verdict.STALLED:
+        return Ending.STALLED
     if exchange.gateway.draining and watch.verdict is not Verdict.GONE:
         return Ending.SHUT_DOWN
     return Ending.HUNG_UP if watch.client_is_gone else Ending.SHUT_DOWN
@@ -75,7 +108,7 @@ async def answered(exchange: Exchange, request: web.Request, handler: Handler) -
     except web.HTTPException as error:
         return await refuse(exchange, from_http(error, request))
     except Exception as error:
-        if request.transport is None:
+        if exchange.watch.client_is_gone:
             raise ConnectionResetError("the client is gone") from error
         logger.exception("request %s failed on a mistake of ours", exchange.id)
         return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
@@ -129,13 +162,15 @@ async def refuse(exchange: Exchange, error: GatewayError) -> web.StreamResponse:
         headers["x-aigw-provider"] = attempt.target.provider.name
         headers["x-aigw-model"] = attempt.target.model
         headers["x-aigw-attempts"] = str(len(exchange.attempts))
+        if len(exchange.attempts) > 1:
+            headers["x-aigw-fallback"] = fallback_header(exchange.attempts)
     headers |= {"x-request-id": exchange.id, **error_headers(told)}
     try:
         response = await WholeDelivery(status, headers, body).send(exchange)
     except ConnectionError:
         exchange.ending = exchange.ending or Ending.HUNG_UP
         raise
-    exchange.ending = Ending.REFUSED
+    exchange.ending = exchange.ending or Ending.REFUSED  # an outlet may know better
     return response
 
 
@@ -147,6 +182,8 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["retry-after-ms"] = str(round(error.retry_after_s * 1000))
     if error.kind is ErrorKind.AUTHENTICATION:
         headers["www-authenticate"] = "Bearer"
+    if error.status == 426:
+        headers |= {"upgrade": "websocket", "connection": "upgrade"}
     return headers
 
 

@@ -35,6 +35,19 @@ async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
     if exchange is None:
         return await handler(request)
     attempt = exchange.attempts[-1]
+    answer = await begin_call(exchange, attempt)
+    try:
+        return await handler(request)
+    finally:
+        exchange.watch.rest()
+        await answer.close()
+
+
+async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
+    """Call an attempt's target; return the head of its answer, which the caller has to close.
+
+    Sets the deadlines on the exchange's watch, and on the attempt what there is to be known of the answer.
+    """
     provider = attempt.target.provider
     hooks = exchange.gateway.hooks
     outgoing = build(exchange, attempt)
@@ -42,19 +55,24 @@ async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
         await run(hooks.before_call, exchange, attempt, outgoing)
     loop = asyncio.get_running_loop()
     watch = exchange.watch
-    watch.deadline_at = attempt.started_at + provider.timeouts.connect_s + provider.timeouts.first_byte_s
+    head_by = attempt.started_at + provider.timeouts.connect_s + provider.timeouts.first_byte_s
+    watch.deadline_at = min(head_by, attempt.first_token_by) if exchange.stream else head_by
     watch.hard_deadline_at = attempt.started_at + (provider.timeouts.total_s or inf)
-    answer = await ask(provider, outgoing)
     try:
-        attempt.answer = answer
-        attempt.status = answer.status
-        attempt.first_byte_s = loop.time() - attempt.started_at
-        if hooks.after_call:
-            await run(hooks.after_call, exchange, attempt, answer)
-        return await handler(request)
+        answer = await ask(provider, outgoing)
     finally:
-        watch.rest()
-        await answer.close()
+        attempt.key = outgoing.key
+    attempt.answer = answer
+    attempt.status = answer.status
+    attempt.first_byte_s = loop.time() - attempt.started_at
+    if hooks.after_call:
+        try:
+            await run(hooks.after_call, exchange, attempt, answer)
+        except BaseException:
+            watch.rest()
+            await answer.close()
+            raise
+    return answer
 
 
 async def ask(provider: BaseProvider, outgoing: Call) -> Answer:

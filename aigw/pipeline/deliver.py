@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
+from functools import partial
+from math import inf
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,11 +22,19 @@ from aigw.dialects.endpoints import Api
 from aigw.dialects.opaque import OpaqueDecoder, OpaqueEncoder
 from aigw.errors import ErrorKind, GatewayError, UpstreamError
 from aigw.hooks.table import start
+from aigw.pipeline.carry_on import carrier, splice_of
+from aigw.pipeline.continued import is_continued
 from aigw.pipeline.exchange import EXCHANGE, Attempt, Exchange, bound_for_model
+from aigw.pipeline.restrain import restraint_on
 from aigw.pipeline.speak import is_translated
+from aigw.pipeline.tried import fallback_header
 from aigw.pipeline.whole import as_stream, decoder_of, finish_whole, read_folded, read_whole
-from aigw.relay.delivery import EVENTS, Delivery, StreamDelivery, WholeDelivery
+from aigw.relay.allowed import restrained
+from aigw.relay.continuation import ContinuedRelay
+from aigw.relay.delivery import Delivery, StreamDelivery, WholeDelivery
+from aigw.relay.outlet import EVENTS
 from aigw.relay.passthrough import BinaryRelay, PassthroughRelay
+from aigw.relay.patching import PatchingRelay
 from aigw.relay.stream import Relay
 from aigw.relay.translate import TranslateRelay
 from aigw.relay.watchers import Watchers
@@ -42,13 +53,17 @@ async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Prepare what the client is to get, or raise what makes another target necessary."""
     exchange = bound_for_model(request)
     if exchange is not None:
-        attempt = exchange.attempts[-1]
-        answer = attempt.answer
-        assert answer is not None  # noqa: S101 - the link before this one has set it
-        if answer.status >= 300:
-            raise await failure(exchange, attempt, answer)
-        exchange.delivery = await prepare(exchange, attempt, answer)
+        exchange.delivery = await prepared(exchange, exchange.attempts[-1])
     return await handler(request)
+
+
+async def prepared(exchange: Exchange, attempt: Attempt) -> Delivery:
+    """Return the delivery for an attempt that has an answer. Raises GatewayError where it is no good one."""
+    answer = attempt.answer
+    assert answer is not None  # noqa: S101 - the link before this one has set it
+    if answer.status >= 300:
+        raise await failure(exchange, attempt, answer)
+    return await prepare(exchange, attempt, answer)
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
@@ -68,7 +83,8 @@ async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Deliv
     has_codec = exchange.endpoint.codec is not None
     if media_type == EVENTS and (attempt.endpoint.codec or attempt.endpoint.grammar):
         if has_codec and not exchange.stream:
-            return WholeDelivery(200, headers, await read_folded(exchange, attempt, answer))
+            whole = await read_folded(exchange, attempt, answer)
+            return WholeDelivery(200, headers, whole.body, whole.tree)
         return await stream_delivery(exchange, attempt, answer, headers, stream_relay(exchange, attempt))
     if media_type == "application/json" or attempt.endpoint.api not in BYTES_APIS:
         read = await read_whole(exchange, attempt, answer)
@@ -77,7 +93,7 @@ async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Deliv
             return await stream_delivery(exchange, attempt, answer, headers, told)
         whole = await finish_whole(exchange, attempt, read)
         # Only now is it known what the answer could not hold, either.
-        return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole)
+        return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole.body, whole.tree)
     headers["Content-Type"] = answer.headers.get("Content-Type", "application/octet-stream")
     length = answer.headers.get("Content-Length")
     if length is not None and "Content-Encoding" not in answer.headers:
@@ -92,6 +108,7 @@ async def stream_delivery(
 
     So those who look on see what the client gets, and nothing of attempts that were given up.
     """
+    carry_on = carrier(exchange, relay, failure) if isinstance(relay, ContinuedRelay) else None
     first = await until_content(exchange, attempt, answer, relay)
     is_events = not isinstance(relay, BinaryRelay)
     looking = start(exchange.gateway.hooks.watch_stream, exchange) if is_events else []
@@ -104,6 +121,7 @@ async def stream_delivery(
         first,
         attempt.target.provider.timeouts.read_s,
         Watchers(looking) if looking else None,
+        carry_on,
     )
 
 
@@ -120,17 +138,26 @@ def stream_relay(exchange: Exchange, attempt: Attempt) -> Relay:
     transforms = start(exchange.gateway.hooks.transform_stream, exchange)
     done_optional = attempt.target.provider.done_optional or not grammar.terminal_mark
     translated = is_translated(exchange, attempt)
-    if not transforms and not translated and not wants_array(exchange):
-        return PassthroughRelay(grammar, hide_usage=exchange.usage_hidden, done_optional=done_optional)
+    restraint = restraint_on(exchange, attempt)
+    continued = is_continued(exchange)
+    plain = not transforms and not translated and restraint is None and not continued
+    if plain and not wants_array(exchange):
+        passing = PassthroughRelay(grammar, hide_usage=exchange.usage_hidden, done_optional=done_optional)
+        patch = exchange.patch_for(attempt.target.provider)
+        return passing if patch is None else PatchingRelay(passing, patch)
     codec = attempt.endpoint.codec
     if codec is None:
         decoder = OpaqueDecoder(grammar, hide_usage=exchange.usage_hidden, done_optional=done_optional)
         return TranslateRelay(decoder, OpaqueEncoder(grammar), transforms)
-    return TranslateRelay(
-        decoder_of(attempt),
+    decoded = restrained(decoder_of(attempt), restraint)
+    translating: Callable[..., TranslateRelay] = partial(TranslateRelay, decoded)
+    if continued:
+        translating = partial(ContinuedRelay, splice_of(exchange, decoded))
+    return translating(
         encoder_of(exchange),
         transforms,
         hide_usage=exchange.usage_hidden,
+        own_id=exchange.answer_id,
         defaults=(exchange.id, int(time.time())),
     )
 
@@ -139,7 +166,7 @@ def encoder_of(exchange: Exchange) -> StreamEncoder:
     """Return the encoder of the client's format, in the framing the client wants."""
     codec = exchange.endpoint.codec
     assert codec is not None  # noqa: S101
-    asked = exchange.payload.decoded()
+    asked = exchange.asked()
     if wants_array(exchange) and codec.array_stream_encoder is not None:
         return codec.array_stream_encoder(asked)
     return codec.stream_encoder(asked)
@@ -153,7 +180,7 @@ async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, re
     loop = asyncio.get_running_loop()
     watch = exchange.watch
     patience_s = attempt.target.provider.timeouts.first_byte_s
-    watch.deadline_at = loop.time() + patience_s
+    watch.deadline_at = min(loop.time() + patience_s, attempt.first_token_by)
     parts: list[bytes] = []
     while not relay.has_content and not relay.ended:
         chunk = await pull(answer)
@@ -169,6 +196,7 @@ async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, re
             provider=attempt.target.provider.name,
         )
     exchange.first_token_s = loop.time() - exchange.started_at
+    watch.answer_by = inf
     return b"".join(parts)
 
 
@@ -202,7 +230,7 @@ def with_provider(error: GatewayError, attempt: Attempt, answer: Answer) -> Gate
     """Add who failed, and when it wants to be asked again."""
     error.provider = attempt.target.provider.name
     if error.retry_after_s is None:
-        error.retry_after_s = retry_after_s(answer.headers)
+        error.retry_after_s = retry_after_s(answer.headers, time.time())
     return error
 
 
@@ -213,6 +241,10 @@ def answer_headers(exchange: Exchange, attempt: Attempt, answer: Answer) -> dict
     headers["x-aigw-provider"] = attempt.target.provider.name
     headers["x-aigw-model"] = attempt.target.model
     headers["x-aigw-attempts"] = str(attempt.number)
+    if attempt.number > 1:
+        headers["x-aigw-fallback"] = fallback_header(exchange.attempts)
+    if exchange.headers:
+        headers |= exchange.headers
     if exchange.dropped:
         # Clients name fields, and a line break in one would begin a header of their own.
         headers["x-aigw-dropped"] = _UNFIT.sub("?", ", ".join(exchange.dropped))[:MAX_DROPPED_CHARS]

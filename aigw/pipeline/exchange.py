@@ -6,34 +6,42 @@ state true; must not call a provider, a store or a client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 from attrs import define, field, frozen
 
+from aigw.dialects.base import Tree
 from aigw.dialects.endpoints import Endpoint
 from aigw.errors import GatewayError
 from aigw.model import Request, Usage
 from aigw.pipeline.payload import Payload
 from aigw.relay.ending import Ending
-from aigw.upstream.provider import Answer
+from aigw.relay.outlet import HTTP, Outlet
+from aigw.upstream.provider import Answer, BaseProvider
 from aigw.upstream.registry import Target
 
 if TYPE_CHECKING:
     from aigw.gateway import Gateway
     from aigw.pipeline.watchdog import Watch
-    from aigw.relay.delivery import Delivery
+    from aigw.relay.delivery import Delivery, Keeper
+    from aigw.routing.seats import Trace
 
 
 @frozen
 class Identity:
-    """Who is asking. `models` are names or patterns (`openai/*`) that this caller may use."""
+    """Who is asking. `models` are names or patterns (`openai/*`) that this caller may use.
+
+    is_admin: may see the gateway's own state.
+    """
 
     tenant: str = "default"
     name: str | None = None
     models: tuple[str, ...] = ("*",)
     claims: Mapping[str, Any] = field(factory=dict, repr=False)
+    is_admin: bool = False
 
 
 ANONYMOUS = Identity(tenant="anonymous")
@@ -48,7 +56,10 @@ class Reservation(Protocol):
 
 @define(eq=False)
 class Attempt:
-    """One call to one target. endpoint: the format it is spoken to in, the client's own or another."""
+    """One call to one target. endpoint: the format it is spoken to in, the client's own or another.
+
+    key: the name of the credential it was made with, of a provider that has several.
+    """
 
     target: Target
     endpoint: Endpoint
@@ -58,6 +69,14 @@ class Attempt:
     status: int | None = None
     error: GatewayError | None = None
     first_byte_s: float | None = None
+    key: str | None = None
+
+    @property
+    def first_token_by(self) -> float:
+        """When a stream must have begun to say something, in loop time."""
+        target = self.target
+        limit_s = target.first_token_s or target.provider.timeouts.first_token_s
+        return inf if limit_s is None else self.started_at + limit_s
 
 
 @define(eq=False)
@@ -69,7 +88,18 @@ class Exchange:
     entry: the registered name or pattern that the model resolved to; unlike `model` it cannot be made up.
     usage_hidden: token counts were asked of the provider for us alone, so the client must not see them.
     dropped: paths of what the provider's format could not hold.
+    given: the body, where it did not come as that of an HTTP request.
+    committed: the present round of attempts has sent something, so no other target can be tried.
+    begun: the HTTP client has been sent a head. detached: the answer goes on without the request it came by;
+        whoever has detached it closes it.
+    outlet: where the answer goes. keeper: is shown how it ends before the client is.
+    answer_id: what an answer of the client's format is to be called, in place of its provider's name for it.
+    echo: changes what answers repeat of the request: the client's own words, where it was rewritten.
+    recent: what continues the responses of this connection alone: by id, all items up to there.
+    patch: fields of the answer's own object as the client is to see them, where bytes pass through.
+    headers: what the answer's head says beside the usual.
     scratch: room for plugins, keyed by plugin name.
+    trace: why each target is asked or left out, where somebody wants to know.
     """
 
     gateway: Gateway
@@ -92,22 +122,44 @@ class Exchange:
     dropped: tuple[str, ...] = ()
     status: int = 0
     delivery: Delivery | None = field(default=None, repr=False)
+    given: bytes | None = field(default=None, repr=False)
     committed: bool = False
+    begun: bool = False
+    detached: bool = False
+    outlet: Outlet = field(default=HTTP, repr=False)
+    keeper: Keeper | None = field(default=None, repr=False)
+    answer_id: str | None = None
+    echo: Callable[[Request], Request] | None = field(default=None, repr=False)
+    recent: dict[str, list[Tree]] | None = field(default=None, repr=False)
+    patch: Mapping[str, Any] | None = field(default=None, repr=False)
     bytes_sent: int = 0
     first_token_s: float | None = None
     error: GatewayError | None = None
     ending: Ending | None = None
+    headers: dict[str, str] = field(factory=dict)
     scratch: dict[str, Any] = field(factory=dict, repr=False)
+    trace: Trace | None = field(default=None, repr=False)
 
     @property
     def api(self) -> str:
-        """What kind of request this is: an API's name, or "models" for the listing."""
-        return self.endpoint.api or "models"
+        """What kind of request this is: an API's name, or what the gateway answers by itself."""
+        return self.endpoint.api or self.endpoint.own
 
     @property
     def credential(self) -> str | None:
         """The caller's key or token as it came, wherever this client's format puts it."""
         return credential_of(self.request)
+
+    def asked(self) -> Request | None:
+        """Return the request as answers repeat it; None where this endpoint has no canonical form."""
+        request = self.payload.decoded()
+        return request if self.echo is None or request is None else self.echo(request)
+
+    def patch_for(self, provider: BaseProvider) -> Mapping[str, Any] | None:
+        """Return the fields to patch in what this provider answers; None where its bytes may pass."""
+        if provider.repeats_ids and self.answer_id is not None:
+            return {"id": self.answer_id, **(self.patch or {})}
+        return self.patch
 
     @property
     def attempt(self) -> Attempt | None:

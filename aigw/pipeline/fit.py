@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from aigw.pipeline.exchange import Attempt, Exchange
 from aigw.upstream.fitting import fit
-from aigw.upstream.http import Provider
 from aigw.upstream.profile import NOTHING_KNOWN, Place, Profile
 
 
@@ -20,8 +19,7 @@ def profile_of(exchange: Exchange, attempt: Attempt) -> Profile:
     if endpoint.api is None or (native and not exchange.gateway.config.server.fix_parameters):
         return NOTHING_KNOWN
     provider = target.provider
-    kind = provider.kind.name if isinstance(provider, Provider) else provider.name
-    place = Place(kind, provider.name, target.model, endpoint.api)
+    place = Place(provider.vendor, provider.name, target.model, endpoint.api)
     return exchange.gateway.profiles.find(place, target.profile, certain=native)
 
 

@@ -1,42 +1,29 @@
 """Fourth link: where the request goes, and where it goes next when that fails.
 
-Owns the choice of targets and the loop over attempts, which ends at the commit point: once a byte has
-gone to the client there is no other target. Knows no HTTP and no wire format.
+Owns the loop over attempts, which ends at the commit point: once a byte has gone to the client there is
+no other target. What comes next is decided in `aigw.routing`, and what came of it is told there. Knows no
+HTTP and no wire format.
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
-import random
 from collections.abc import Sequence
+from math import inf
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.dialects.endpoints import Endpoint
-from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError, UpstreamError
-from aigw.hooks.table import first_result
-from aigw.pipeline.admit import is_allowed
-from aigw.pipeline.exchange import Attempt, Exchange, bound_for_model
-from aigw.pipeline.speak import CannotHoldError, spoken
-from aigw.pipeline.watchdog import Verdict
-from aigw.upstream.registry import Target
+from aigw.errors import ClientError, ErrorKind, GatewayError
+from aigw.pipeline.attempts import RETRYABLE, attempt, overdue, stopped
+from aigw.pipeline.choose import Plan, choose, seats_of
+from aigw.pipeline.exchange import Exchange, bound_for_model
+from aigw.pipeline.hedge import hedge_delay_s, hedged
+from aigw.pipeline.speak import CannotHoldError
+from aigw.pipeline.tried import most_useful
+from aigw.routing.itinerary import Itinerary
 
-RETRYABLE = frozenset(
-    {
-        ErrorKind.UPSTREAM_ERROR,
-        ErrorKind.UPSTREAM_CREDENTIAL,
-        ErrorKind.UPSTREAM_RATE_LIMITED,
-        ErrorKind.UPSTREAM_OVERLOADED,
-        ErrorKind.UPSTREAM_UNREACHABLE,
-        ErrorKind.UPSTREAM_TIMEOUT,
-        ErrorKind.UPSTREAM_PROTOCOL,
-        ErrorKind.UPSTREAM_TRUNCATED,
-        ErrorKind.MISCONFIGURED,
-    }
-)
-"""Failures that say nothing about the request, so another target may well answer it."""
+MAX_TIMEOUT_S = 86_400.0
 
 
 @web.middleware
@@ -45,119 +32,80 @@ async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange = bound_for_model(request)
     if exchange is None:
         return await handler(request)
-    exchange.targets = await choose(exchange)
-    loop = asyncio.get_running_loop()
-    failures: list[GatewayError] = []
-    for number, target in enumerate(exchange.targets, 1):
-        endpoint = spoken_to(exchange, target)
-        assert endpoint is not None  # noqa: S101 - choose() has left out those that cannot answer
-        attempt = Attempt(target, endpoint, number, loop.time())
-        exchange.attempts.append(attempt)
-        try:
-            return await handler(request)
-        except asyncio.CancelledError:
-            verdict = exchange.watch.recover()
-            if verdict is None:
-                raise
-            error: GatewayError = stopped() if verdict is Verdict.STOPPED else late(target)
-        except GatewayError as failure:
-            error = failure
-        attempt.error = error
-        if exchange.committed or not (error.kind in RETRYABLE or isinstance(error, CannotHoldError)):
+    plan, seats = await choose(exchange, exchange.trace)
+    router = exchange.gateway.router
+    clock = router.clock
+    patience_s = patience(exchange)
+    if patience_s is not None and not exchange.begun:
+        exchange.watch.answer_by = exchange.started_at + patience_s
+    if plan.policy.shadow is not None:
+        exchange.gateway.shadows.cast(exchange, plan.policy.shadow)
+    retry = plan.policy.retry or router.config.retry
+    left_s = exchange.watch.answer_by - asyncio.get_running_loop().time()
+    deadline_at = inf if left_s == inf else clock() + left_s
+    trip = Itinerary(seats, retry, router.chance, deadline_at, exchange.trace)
+    before = len(exchange.attempts)
+    while (step := trip.next(clock())) is not None:
+        if step.wait_s:
+            await pause(exchange, step.wait_s)
+        delay_s = None if len(exchange.attempts) > before else hedge_delay_s(exchange, plan, step.seat)
+        if delay_s is None:
+            answer = await attempt(exchange, step.seat, trip, handler)
+        else:
+            answer = await hedged(exchange, step.seat, trip, delay_s)
+        if not isinstance(answer, GatewayError):
+            return answer
+        go_on(exchange, plan, trip, answer)
+    if len(exchange.attempts) == before:
+        raise overdue(patience_s or 0.0)
+    raise most_useful(exchange.attempts[before:])
+
+
+def go_on(exchange: Exchange, plan: Plan, trip: Itinerary, error: GatewayError) -> None:
+    """Let the request go on after a failure. Raises the error where no other target could do better."""
+    policy = plan.policy
+    others: Sequence[str] = ()
+    if error.kind is ErrorKind.CONTEXT_LENGTH:
+        others = policy.on_context_length
+    elif error.kind is ErrorKind.CONTENT_FILTER:
+        others = policy.on_content_filter
+    if others:
+        tried = {each.target.name for each in exchange.attempts}
+        seats = [each for each in seats_of(exchange, others) if each.target.name not in tried]
+        if not seats:
             raise error
-        failures.append(error)
-    raise most_useful(failures)
+        trip.divert(seats)
+        return
+    if not (error.kind in RETRYABLE or isinstance(error, CannotHoldError)):
+        raise error
 
 
-async def choose(exchange: Exchange) -> tuple[Target, ...]:
-    """Return the targets to try, in order. Raises ClientError (404) where the model leads nowhere."""
-    known = exchange.gateway.models.resolve(exchange.model)
-    if known is None:
-        raise _unknown_model(exchange)
-    exchange.entry = known.entry
-    exchange.prefer = known.prefer
-    able = able_of(exchange, known.targets)
-    if not able:
-        providers = ", ".join(sorted({target.provider.name for target in known.targets}))
+async def pause(exchange: Exchange, wait_s: float) -> None:
+    """Wait before a retry. Raises ServerError when the gateway stops meanwhile."""
+    try:
+        await asyncio.sleep(wait_s)
+    except asyncio.CancelledError:
+        if exchange.watch.recover() is None:
+            raise
+        raise stopped() from None
+
+
+def patience(exchange: Exchange) -> float | None:
+    """Return how long the request may look for an answer, in seconds; None is without limit.
+
+    Raises ClientError (400) on a header `x-aigw-timeout` that is no number of seconds.
+    """
+    limit = exchange.gateway.router.config.deadline_s
+    header = exchange.request.headers.get("x-aigw-timeout")
+    if header is None:
+        return limit
+    try:
+        wanted = float(header)
+    except ValueError:
+        wanted = 0.0
+    if not 0 < wanted <= MAX_TIMEOUT_S:
         raise ClientError(
-            f'model "{exchange.model}": its provider ({providers}) does not speak the '
-            f"{exchange.endpoint.api} API"
-            + (
-                "" if exchange.endpoint.codec else f", and nothing else that answers {exchange.endpoint.path}"
-            ),
-            kind=ErrorKind.MODEL_NOT_FOUND,
-            param="model",
+            f'header "x-aigw-timeout" must be a number of seconds above 0, got {header[:80]!r}',
+            param="x-aigw-timeout",
         )
-    targets: Sequence[Target] = able if len(able) == 1 else by_weight(able)
-    hooks = exchange.gateway.hooks.choose_targets
-    for hook in hooks:
-        chosen: Sequence[Target] | None = await first_result((hook,), exchange, targets)
-        targets = targets if chosen is None else able_of(exchange, chosen)
-    if not targets:
-        raise ClientError(
-            f'model "{exchange.model}": no target is left for this request',
-            kind=ErrorKind.MODEL_NOT_FOUND,
-            param="model",
-        )
-    return tuple(targets)
-
-
-def able_of(exchange: Exchange, targets: Sequence[Target]) -> list[Target]:
-    """Return those targets whose provider can answer this request, in one format or another."""
-    return [target for target in targets if spoken_to(exchange, target) is not None]
-
-
-def spoken_to(exchange: Exchange, target: Target) -> Endpoint | None:
-    """Return the endpoint at which this target is asked; None where its provider cannot answer."""
-    # Only where there is no codec does the answer depend on the model; so few are kept in mind.
-    model = target.model if exchange.endpoint.codec is None else ""
-    return spoken(exchange.endpoint, exchange.stream, target.provider.apis, exchange.prefer, model)
-
-
-def by_weight(targets: Sequence[Target]) -> list[Target]:
-    """Order targets by lot, so that each comes first as often as its weight says; weight 0 comes last."""
-    if len(targets) == 2:  # the usual case, and a toss will do
-        first, second = targets
-        toss = random.random() * (first.weight + second.weight)  # noqa: S311
-        return [first, second] if toss < first.weight else [second, first]
-    # Efraimidis and Spirakis: sorting by u ** (1 / w) draws without replacement in proportion to w.
-    # Order by lot does not guard a secret: the fast generator will do.
-    keys = {
-        target: random.random() ** (1 / target.weight) if target.weight > 0 else -1.0  # noqa: S311
-        for target in targets
-    }
-    return sorted(targets, key=lambda target: keys[target], reverse=True)
-
-
-def late(target: Target) -> UpstreamError:
-    """Return the error for a target that kept the client waiting too long."""
-    return UpstreamError(
-        f'provider "{target.provider.name}" did not answer in time',
-        kind=ErrorKind.UPSTREAM_TIMEOUT,
-        provider=target.provider.name,
-    )
-
-
-def stopped() -> ServerError:
-    """Return the error for an answer that the shutdown cut off."""
-    return ServerError("the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, retry_after_s=1)
-
-
-def most_useful(failures: Sequence[GatewayError]) -> GatewayError:
-    """Of several failures, return the one that tells the caller most; it says how many were tried."""
-    ranks = (ErrorKind.UPSTREAM_RATE_LIMITED, ErrorKind.UPSTREAM_OVERLOADED, ErrorKind.UPSTREAM_ERROR)
-    best = min(failures, key=lambda error: ranks.index(error.kind) if error.kind in ranks else len(ranks))
-    if len(failures) > 1:
-        best.message += f" ({len(failures)} targets were tried)"
-        best.words = None  # the provider's own body would not say so
-    return best
-
-
-def _unknown_model(exchange: Exchange) -> ClientError:
-    patterns = exchange.identity.models
-    names = [name for name in exchange.gateway.models.names() if is_allowed(name, patterns)]
-    near = difflib.get_close_matches(exchange.model, names, 1)
-    hint = f'; did you mean "{near[0]}"?' if near else "; GET /v1/models lists what there is"
-    return ClientError(
-        f'model "{exchange.model}": no such model{hint}', kind=ErrorKind.MODEL_NOT_FOUND, param="model"
-    )
+    return wanted if limit is None else min(wanted, limit)

@@ -15,6 +15,7 @@ from attrs import evolve
 from aigw.dialects.bodies import body_codec
 from aigw.dialects.endpoints import PREFERENCE, Api, Endpoint, generation
 from aigw.errors import ClientError, ErrorKind
+from aigw.model import ForeignTool, ForeignToolChoice, Request
 from aigw.model.seal import MARKS
 from aigw.pipeline.exchange import Attempt, Exchange
 from aigw.pipeline.fit import profile_of
@@ -57,7 +58,8 @@ def must_be_unsealed(exchange: Exchange) -> bool:
     """
     if exchange.endpoint.codec is None:
         return False
-    raw = exchange.payload.raw
+    payload = exchange.payload
+    raw = payload.body() if payload.changed else payload.raw
     for mark in MARKS:  # noqa: SIM110 - `any` costs as much again as the search
         if mark in raw:
             return True
@@ -88,9 +90,24 @@ def translate_request(exchange: Exchange, attempt: Attempt) -> bytes:
     asked = evolve(request, model=attempt.target.model, stream=exchange.stream, include_usage=counted)
     profile = profile_of(exchange, attempt)
     fitted = fit(asked, profile)
+    check_callable(request, codec.name)
     encoded = codec.encode_request(fitted.request)
     note_losses(exchange, attempt, (*fitted.changed, *encoded.dropped), codec.name)
     return orjson.dumps(rename_fields(encoded.tree, profile))
+
+
+def check_callable(request: Request, spoken_as: str) -> None:
+    """Raise CannotHoldError where a tool must be called and none of them can be said in this format."""
+    choice = request.tool_choice
+    must = isinstance(choice, ForeignToolChoice) or (choice is not None and choice.mode == "required")
+    if not must or not request.tools:
+        return
+    if all(isinstance(tool, ForeignTool) and tool.origin != spoken_as for tool in request.tools):
+        raise CannotHoldError(
+            "tool_choice wants a tool to be called, and all that are given are a provider's own, which "
+            f"{spoken_as} does not have; leave tool_choice out, or give tools that it has",
+            param="tool_choice",
+        )
 
 
 def translate_body(exchange: Exchange, attempt: Attempt) -> bytes:

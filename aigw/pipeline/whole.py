@@ -21,7 +21,9 @@ from aigw.hooks.table import run, start
 from aigw.model import Event, Failed, Fold, Request, Response, unfold
 from aigw.pipeline.exchange import Attempt, Exchange
 from aigw.pipeline.payload import JsonPayload
+from aigw.pipeline.restrain import restraint_on
 from aigw.pipeline.speak import is_translated
+from aigw.relay.allowed import restrained, without_refused_calls
 from aigw.relay.stream import Relay
 from aigw.relay.told import ToldRelay
 from aigw.relay.translate import apply
@@ -104,30 +106,38 @@ def protocol_error(attempt: Attempt, what: str) -> UpstreamError:
     return UpstreamError(f'provider "{name}" sent {what}', kind=ErrorKind.UPSTREAM_PROTOCOL, provider=name)
 
 
-async def finish_whole(exchange: Exchange, attempt: Attempt, whole: Whole) -> bytes:
+async def finish_whole(exchange: Exchange, attempt: Attempt, whole: Whole) -> Whole:
     """Return a whole answer in the client's format, as plugins want it; take its token counts."""
     body = whole.body
-    if is_translated(exchange, attempt):
+    restraint = restraint_on(exchange, attempt)
+    if restraint is not None or is_translated(exchange, attempt):
         tree = whole.tree or parse(attempt, body)
         if exchange.endpoint.codec is None:
-            return await write_body(exchange, attempt, tree)
+            return Whole(await write_body(exchange, attempt, tree))
         codec = attempt.endpoint.codec
         assert codec is not None  # noqa: S101
-        return await write_whole(exchange, codec.decode_response(tree))
+        return await write_whole(exchange, without_refused_calls(codec.decode_response(tree), restraint))
     read = attempt.endpoint.read_usage
     exchange.usage = find_usage(body, read) if whole.tree is None else read(whole.tree)
+    patch = exchange.patch_for(attempt.target.provider)
+    if patch is not None:
+        tree = {**(whole.tree or parse(attempt, body)), **patch}
+        whole = Whole(orjson.dumps(tree), tree)
     if not exchange.gateway.hooks.rewrite_response:
-        return body
-    return await _edited(exchange, body)
+        return whole
+    return Whole(await _edited(exchange, whole.body))
 
 
-async def write_whole(exchange: Exchange, response: Response) -> bytes:
+async def write_whole(exchange: Exchange, response: Response) -> Whole:
     """Write a canonical answer in the client's format, as plugins want it."""
     codec = exchange.endpoint.codec
     assert codec is not None  # noqa: S101
     exchange.usage = response.usage
-    body = orjson.dumps(codec.encode_response(dated(exchange, response), exchange.payload.decoded()))
-    return await _edited(exchange, body) if exchange.gateway.hooks.rewrite_response else body
+    tree = codec.encode_response(dated(exchange, response), exchange.asked())
+    body = orjson.dumps(tree)
+    return (
+        Whole(await _edited(exchange, body)) if exchange.gateway.hooks.rewrite_response else Whole(body, tree)
+    )
 
 
 async def write_body(exchange: Exchange, attempt: Attempt, tree: Tree) -> bytes:
@@ -148,9 +158,7 @@ async def _edited(exchange: Exchange, body: bytes) -> bytes:
     codec = exchange.endpoint.codec
     payload: JsonPayload[Response] = JsonPayload(body)
     if codec is not None:
-        payload = JsonPayload(
-            body, decode=codec.decode_response, encode=_encoder(codec, exchange.payload.decoded())
-        )
+        payload = JsonPayload(body, decode=codec.decode_response, encode=_encoder(codec, exchange.asked()))
     await run(exchange.gateway.hooks.rewrite_response, exchange, payload)
     return payload.body()
 
@@ -159,9 +167,9 @@ def _encoder(codec: Dialect, asked: Request | None) -> Any:
     return lambda response: codec.encode_response(response, asked)
 
 
-async def read_folded(exchange: Exchange, attempt: Attempt, answer: Answer) -> bytes:
+async def read_folded(exchange: Exchange, attempt: Attempt, answer: Answer) -> Whole:
     """Read a stream to its end for a client that wants the whole. Raises UpstreamError if it has none."""
-    decoder, fold = decoder_of(attempt), Fold()
+    decoder, fold = restrained(decoder_of(attempt), restraint_on(exchange, attempt)), Fold()
     loop = asyncio.get_running_loop()
     read_s = attempt.target.provider.timeouts.read_s
     chunk = b" "
@@ -188,7 +196,8 @@ def as_stream(exchange: Exchange, attempt: Attempt, whole: Whole, encoder: Strea
     """Tell a provider's whole answer as a stream of the client's format."""
     codec = attempt.endpoint.codec
     assert codec is not None  # noqa: S101
-    response = dated(exchange, codec.decode_response(whole.tree or parse(attempt, whole.body)))
+    told = codec.decode_response(whole.tree or parse(attempt, whole.body))
+    response = dated(exchange, without_refused_calls(told, restraint_on(exchange, attempt)))
     events: Iterable[Event] = unfold(response)
     for hook, transform in start(exchange.gateway.hooks.transform_stream, exchange):
         events = apply(hook, transform, events)
@@ -200,6 +209,6 @@ def dated(exchange: Exchange, response: Response) -> Response:
     """Give an answer the name and the time that its provider's format has none of."""
     return evolve(
         response,
-        id=response.id or exchange.id,
+        id=exchange.answer_id or response.id or exchange.id,
         created=response.created if response.created is not None else int(time.time()),
     )

@@ -7,12 +7,14 @@ is told the truth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import HttpVersion11, web
-from aiohttp_sse import EventSourceResponse
+from aiohttp import web
 from attrs import define
 
+from aigw.dialects.base import Tree
+from aigw.relay.outlet import Sink
 from aigw.relay.pump import pump
 from aigw.relay.stream import Relay
 from aigw.relay.watchers import Watchers
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from aigw.pipeline.exchange import Exchange
 
 
-EVENTS = "text/event-stream"
-
-
 class Delivery(Protocol):
     """Something that can be sent to the client, once."""
 
@@ -32,32 +31,50 @@ class Delivery(Protocol):
         """Send it all. Raises ConnectionError when the client is gone."""
 
 
+class Keeper(Protocol):
+    """Is shown how an answer ends before its client is, so that what the client was told of is kept.
+
+    Both return what goes out in its place. They may wait, for as long as their own patience lasts.
+    """
+
+    async def before_whole(
+        self, exchange: Exchange, headers: dict[str, str], body: bytes, tree: Tree | None = None
+    ) -> bytes:
+        """See a whole answer that is a good one; may add to its headers. tree: what it says, if parsed."""
+
+    async def before_end(self, exchange: Exchange, frames: bytes) -> bytes:
+        """See the last frames of an event stream, the terminal event among them."""
+
+
 @define(eq=False)
 class WholeDelivery:
-    """A whole answer."""
+    """A whole answer. tree: what its body says, where that is at hand."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    tree: Tree | None = None
     content_type: str = "application/json"
 
     async def send(self, exchange: Exchange) -> web.StreamResponse:
-        if exchange.committed:  # a second answer behind a begun one would be read as part of it
-            raise ConnectionResetError("an answer had begun already")
         exchange.watch.rest()  # the provider has done its part: a client that takes its time may
+        body = self.body
+        if exchange.keeper is not None and self.status < 300:
+            body = await exchange.keeper.before_whole(exchange, self.headers, body, self.tree)
         self.headers["Content-Type"] = self.content_type
-        response = web.Response(status=self.status, headers=self.headers, body=self.body)
         exchange.committed = True
         exchange.status = self.status
-        await response.prepare(exchange.request)
-        await response.write_eof()
-        exchange.bytes_sent = len(self.body)
+        response = await exchange.outlet.send_whole(exchange, self.status, self.headers, body)
+        exchange.bytes_sent = len(body)
         return response
 
 
 @define(eq=False)
 class StreamDelivery:
-    """A stream whose first content is there. `read_s`: how long the provider may be silent."""
+    """A stream whose first content is there.
+
+    read_s: how long the provider may be silent. carry_on: makes of its answer one that others go on with.
+    """
 
     headers: dict[str, str]
     relay: Relay
@@ -65,43 +82,26 @@ class StreamDelivery:
     first: bytes
     read_s: float
     watchers: Watchers | None = None
+    carry_on: Callable[[Exchange, Answer], Answer] | None = None
 
     async def send(self, exchange: Exchange) -> web.StreamResponse:
         exchange.status = 200
-        if self.headers.get("Content-Type") != EVENTS:
-            response = web.StreamResponse(headers=self.headers)
-            _end_by_closing(exchange, response)
-            exchange.committed = True
-            await response.prepare(exchange.request)
-            await self._pump(exchange, response)
-            return response
-        events = EventSourceResponse(
-            headers=self.headers,
-            sep="\n",
-            allow_all_methods=True,
-            ping_interval=exchange.gateway.config.server.ping_interval_s,
-        )
-        _end_by_closing(exchange, events)
         exchange.committed = True
-        await events.prepare(exchange.request)
-        async with events:
-            await self._pump(exchange, events)
-        return events
+        answer = self.answer if self.carry_on is None else self.carry_on(exchange, self.answer)
 
-    async def _pump(self, exchange: Exchange, response: web.StreamResponse) -> None:
-        await pump(
-            exchange,
-            self.answer,
-            self.relay,
-            response,
-            first=self.first,
-            read_s=self.read_s,
-            watchers=self.watchers,
-        )
+        async def carry(sink: Sink) -> None:
+            await pump(
+                exchange,
+                answer,
+                self.relay,
+                sink,
+                first=self.first,
+                read_s=self.read_s,
+                watchers=self.watchers,
+            )
 
-
-def _end_by_closing(exchange: Exchange, response: web.StreamResponse) -> None:
-    """HTTP/1.0 knows no chunks: where no length is given, only closing the connection tells the end."""
-    if exchange.request.version < HttpVersion11:
-        response.force_close()
-        response.headers["Connection"] = "close"
+        try:
+            return await exchange.outlet.send_stream(exchange, self.headers, carry)
+        finally:
+            if answer is not self.answer:
+                await answer.close()

@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from aigw.errors import ErrorKind, GatewayError, ServerError, UpstreamError
 from aigw.hooks.table import retold
 from aigw.relay.ending import Ending
+from aigw.relay.outlet import Sink
 from aigw.relay.stream import Relay
 from aigw.relay.watchers import Watchers
 from aigw.upstream.provider import Answer, pull, reader
@@ -40,13 +39,13 @@ async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how 
     exchange: Exchange,
     answer: Answer,
     relay: Relay,
-    response: web.StreamResponse,
+    sink: Sink,
     *,
     first: bytes,
     read_s: float,
     watchers: Watchers | None = None,
 ) -> None:
-    """Carry a stream from `answer` to `response`.
+    """Carry a stream from `answer` to `sink`.
 
     Law: whatever happens, the client gets exactly one terminal event, or is gone. A provider's end of
     file without its terminal mark is a failure. Raises ConnectionError when the client is gone.
@@ -56,29 +55,29 @@ async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how 
         if watchers is not None:
             watchers.see(frames)
         exchange.bytes_sent += len(frames)
-        await response.write(frames)
+        await sink.write(frames)
 
     try:
-        await _carry(exchange, answer, relay, response, first=first, read_s=read_s, watchers=watchers)
+        await _carry(exchange, answer, relay, sink, first=first, read_s=read_s, watchers=watchers)
     except asyncio.CancelledError:
         if exchange.watch.recover() is None:
             raise
-        await _tell(exchange, relay, response, write, _interrupted(exchange, read_s))
+        await _tell(exchange, relay, sink, write, interrupted(exchange, read_s))
     except GatewayError as error:
-        await _tell(exchange, relay, response, write, error)
+        await _tell(exchange, relay, sink, write, error)
     except ConnectionError:
         raise
     except Exception:
         logger.exception("request %s: the stream broke on a mistake of ours", exchange.id)
         failure = ServerError("the gateway failed amid this answer")
-        await _tell(exchange, relay, response, write, failure)
+        await _tell(exchange, relay, sink, write, failure)
     else:
         exchange.usage = relay.usage or exchange.usage
         if relay.error is not None:  # the provider has told it in its own words, and they are on their way
             exchange.error = _noted(exchange, relay.error)
             await retold(exchange.gateway.hooks.on_error, exchange, relay.error)
-        await response.write_eof()
-        exchange.ending = Ending.FAILED if relay.error else Ending.COMPLETE
+        await sink.write_eof()
+        exchange.ending = Ending.FAILED if relay.error or exchange.error else Ending.COMPLETE
         await _linger(exchange, answer)
 
 
@@ -86,7 +85,7 @@ async def _carry(  # noqa: PLR0913
     exchange: Exchange,
     answer: Answer,
     relay: Relay,
-    response: web.StreamResponse,
+    sink: Sink,
     *,
     first: bytes,
     read_s: float,
@@ -95,9 +94,12 @@ async def _carry(  # noqa: PLR0913
     # Per chunk there is one wait, one feed and one write; each call more is a tenth of their cost.
     watch = exchange.watch
     now = asyncio.get_running_loop().time
-    read, feed, write = reader(answer), relay.feed, response.write
+    read, feed, write = reader(answer), relay.feed, sink.write
     out, is_open = first, True
     while True:
+        if relay.ended and exchange.keeper is not None:
+            watch.rest()  # the provider has said all: how long this may take is the keeper's affair
+            out = await exchange.keeper.before_end(exchange, out)
         if out:
             if watchers is not None:
                 watchers.see(out)
@@ -112,16 +114,16 @@ async def _carry(  # noqa: PLR0913
         out = feed(chunk) if is_open else relay.close()
 
 
-async def _tell(
-    exchange: Exchange, relay: Relay, response: web.StreamResponse, write: Write, error: GatewayError
-) -> None:
+async def _tell(exchange: Exchange, relay: Relay, sink: Sink, write: Write, error: GatewayError) -> None:
     """End a stream that has begun with its format's error event, as plugins want it to be told."""
     exchange.usage = relay.usage or exchange.usage
     exchange.error = await retold(exchange.gateway.hooks.on_error, exchange, _noted(exchange, error))
     frame = relay.fail(exchange.error)
     if frame:
+        if exchange.keeper is not None:
+            frame = await exchange.keeper.before_end(exchange, frame)
         await write(frame)
-        await response.write_eof()
+        await sink.write_eof()
         return
     # Bytes without a format can only break off: a clean end would be a lie.
     transport = exchange.request.transport
@@ -135,7 +137,7 @@ def _noted(exchange: Exchange, error: GatewayError) -> GatewayError:
     attempt = exchange.attempts[-1]
     if error.provider is None:
         error.provider = attempt.target.provider.name
-    attempt.error = error
+    attempt.error = attempt.error or error  # of a stream that nobody went on with, the first word counts
     return error
 
 
@@ -149,9 +151,12 @@ async def _linger(exchange: Exchange, answer: Answer) -> None:
     except asyncio.CancelledError:
         if exchange.watch.recover() is None:
             raise
+    finally:
+        exchange.watch.rest()  # the answer is whole: nothing behind it can make it late any more
 
 
-def _interrupted(exchange: Exchange, read_s: float) -> GatewayError:
+def interrupted(exchange: Exchange, read_s: float) -> GatewayError:
+    """Say what a wait for the provider was ended for by the watchdog. read_s: how long it may be silent."""
     if exchange.gateway.stopping:
         return ServerError("the gateway is shutting down", kind=ErrorKind.UNAVAILABLE)
     attempt = exchange.attempts[-1]

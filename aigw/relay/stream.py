@@ -20,11 +20,16 @@ class Relay(Protocol):
     error: the failure that ended it, if one did; it has been told in the bytes already.
     """
 
-    has_content: bool
-    may_be_empty: bool
-    ended: bool
-    error: GatewayError | None
-    usage: Usage | None
+    @property
+    def has_content(self) -> bool: ...
+    @property
+    def may_be_empty(self) -> bool: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def error(self) -> GatewayError | None: ...
+    @property
+    def usage(self) -> Usage | None: ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Take one read, return what to write, in whole frames. Raises GatewayError on what is no stream."""

@@ -35,19 +35,21 @@ _CONTENT = frozenset(
 class TranslateRelay:
     """Decode a stream, let plugins edit its events, encode it for the client.
 
+    own_id: what the answer is called, whatever its provider calls it.
     defaults: id and time (Unix seconds) of the answer, for formats whose streams tell none.
     hide_usage: the client did not ask for token counts; they are taken note of and not shown.
     """
 
     may_be_empty = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the two codecs, what stands between them, and what they cannot know
         self,
         decoder: StreamDecoder,
         encoder: StreamEncoder,
         transforms: Sequence[tuple[Hook, Callable[[Event], Iterable[Event]]]] = (),
         *,
         hide_usage: bool = False,
+        own_id: str | None = None,
         defaults: tuple[str, int] | None = None,
     ) -> None:
         self.has_content = False
@@ -58,6 +60,7 @@ class TranslateRelay:
         self._encoder = encoder
         self._transforms = transforms
         self._hide_usage = hide_usage
+        self._own_id = own_id
         self._defaults = defaults
 
     def feed(self, chunk: bytes) -> bytes:
@@ -92,7 +95,7 @@ class TranslateRelay:
             self.has_content = True
         elif kind is Started and self._defaults is not None:
             assert isinstance(event, Started)  # noqa: S101
-            event.id = event.id or self._defaults[0]
+            event.id = self._own_id or event.id or self._defaults[0]
             event.created = self._defaults[1] if event.created is None else event.created
         elif kind is UsageReported and self._hide_usage:
             return b""

@@ -15,8 +15,9 @@ from attrs import evolve
 from multidict import CIMultiDict
 
 from aigw.dialects.endpoints import BEARER, Api
-from aigw.errors import ErrorKind, ServerError, UpstreamError
+from aigw.errors import ErrorKind, GatewayError, ServerError, UpstreamError
 from aigw.upstream.catalog import CATALOG, OPENAI_APIS
+from aigw.upstream.key_pool import KeyPool
 from aigw.upstream.kind import ProviderKind, endpoint_path, fill_path, query_for
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
 from aigw.upstream.transport import make_transport
@@ -31,7 +32,7 @@ class Provider(BaseProvider):
     """Speaks a known wire format over HTTP.
 
     base_url: where it is, with or without /v1 at its end; by default the catalogue's address for `kind`.
-    api_key: the credential, sent in the way the vendor wants it, and never shown.
+    api_key: the credential, sent in the way the vendor wants it, and never shown. keys: several of them.
     kind: a vendor's name from the catalogue, or a row of one's own; by default any OpenAI-compatible server.
     base_path: the part of an endpoint's path that base_url stands for already (see `endpoint_path`).
     headers, query: added to every call. settings: proxy, TLS, pool.
@@ -59,6 +60,7 @@ class Provider(BaseProvider):
         stream_usage: str | None = None,
         done_optional: bool | None = None,
         transport: Transport | str | None = None,
+        keys: KeyPool | None = None,
     ) -> None:
         row = _row(kind, base_url, base_path)
         super().__init__(name or row.name, apis=row.apis if apis is None else apis)
@@ -68,7 +70,10 @@ class Provider(BaseProvider):
         self.forward_headers = tuple(forward_headers)
         self.stream_usage = stream_usage or row.stream_usage
         self.done_optional = row.done_optional if done_optional is None else done_optional
-        self._key = api_key or None
+        self.compacts = row.compacts
+        self.hosted_tools = row.hosted_tools
+        self.keys = keys
+        self._key = keys.keys[0].key.secret if keys is not None else api_key or None
         self._base_url = row.base_url.rstrip("/")
         self._base_path = urlsplit(self._base_url).path
         self._headers = {**row.headers, **(headers or {})}
@@ -84,6 +89,10 @@ class Provider(BaseProvider):
     def __repr__(self) -> str:
         return f"Provider({self._base_url!r}, name={self.name!r})"
 
+    @property
+    def vendor(self) -> str:
+        return self.kind.name
+
     async def open(self) -> None:
         await self._transport.open()
 
@@ -91,10 +100,14 @@ class Provider(BaseProvider):
         await self._transport.close()
 
     async def call(self, call: Call) -> Answer:
-        headers = call.headers
-        headers.update(self._headers)
-        self._authorize(headers, call)
-        return await self._transport.send(call.method, self.url_for(call), headers, call.body)
+        url = self.addressed(call)
+        return await self._transport.send(call.method, url, call.headers, call.body)
+
+    def addressed(self, call: Call) -> str:
+        """Put this provider's headers and credential on a call; return the URL that it goes to."""
+        call.headers.update(self._headers)
+        self._authorize(call.headers, call)
+        return self.url_for(call)
 
     def url_for(self, call: Call) -> str:
         """Return the URL this call goes to. The credential is never part of it."""
@@ -102,6 +115,22 @@ class Provider(BaseProvider):
         own = self._queries.get(call.endpoint.api, self._query) if call.endpoint.api else self._query
         query = "&".join(part for part in (own, call.query) if part)
         return f"{self._base_url}{path}?{query}" if query else self._base_url + path
+
+    async def ping(self, path: str) -> None:
+        """Ask for a path below the base URL. Raises UpstreamError when no answer comes, or one above 499."""
+        headers = CIMultiDict(self._headers)
+        self._add_key(headers, self._key)
+        query = f"?{self._query}" if self._query else ""
+        answer = await self._transport.send("GET", self._base_url + path + query, headers, None)
+        await answer.close()
+        if answer.status >= 500:
+            raise UpstreamError(
+                f'provider "{self.name}" answered its health check with HTTP {answer.status}',
+                provider=self.name,
+            )
+
+    def spare_key(self, key: str | None, error: GatewayError) -> bool:
+        return self.keys is not None and self.keys.park(key, error)
 
     async def models(self) -> list[str]:
         """Ask the vendor which models it has. Raises UpstreamError when it does not say."""
@@ -131,7 +160,12 @@ class Provider(BaseProvider):
         return known
 
     def _authorize(self, headers: CIMultiDict[str], call: Call) -> None:
-        key = call.client_key if self.forward_client_key and call.client_key else self._key
+        key = self._key
+        if self.forward_client_key and call.client_key:
+            key = call.client_key
+        elif self.keys is not None:
+            picked = self.keys.pick()
+            key, call.key = picked.secret, picked.name
         if key is None and self.kind.key_required:
             wanted = " or ".join(self.kind.key_env) or "its api_key"
             raise ServerError(

@@ -33,6 +33,8 @@ class ProviderKind:
     api_version: fills an `{api_version}` in a query; configuration may name another.
     stream_usage: "ask", "always" or "never": how token counts come in a stream.
     done_optional: its streams may end without `[DONE]`.
+    compacts: it has `/v1/responses/compact`, whose output it alone can read.
+    hosted_tools: types of tools that it runs itself when it is asked for a response ("web_search", "mcp").
     families: patterns of the bare model names that are unmistakably this vendor's.
     models_path: where it lists its models, as an endpoint ("/models"); empty where it does not.
     """
@@ -54,6 +56,8 @@ class ProviderKind:
     headers: Mapping[str, str] = field(factory=dict)
     stream_usage: str = "ask"
     done_optional: bool = False
+    compacts: bool = False
+    hosted_tools: frozenset[str] = frozenset()
     families: tuple[str, ...] = ()
     models_path: str = "/models"
     docs: str = ""

@@ -28,5 +28,6 @@ def _profile(name: str, section: ProfileConfig) -> Profile:
         rename=section.rename,
         max_output_tokens=section.max_output_tokens,
         thinking=section.thinking,
+        prefill=section.prefill,
         replace=section.replace,
     )

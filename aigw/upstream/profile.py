@@ -40,6 +40,8 @@ class Profile:
     max_output_tokens: the most that may be asked for.
     thinking: the only kind of thinking it knows. always_thinks: it refuses to have it turned off.
     roles: names of roles it does not know, and what stands for them.
+    prefill: whether it takes an assistant's last message for the beginning of its own answer; None where that
+        is not known, and then it is not relied upon.
     tool_text_only: what a tool answers must be text, so that pictures go into a user's message behind it.
     replace: an operator's row that stands in the place of all rows of the catalogue, rather than over them.
     """
@@ -61,6 +63,7 @@ class Profile:
     thinking: Thinking | None = None
     always_thinks: bool = False
     roles: Mapping[str, str] = field(factory=dict)
+    prefill: bool | None = None
     tool_text_only: bool = False
     replace: bool = False
 
@@ -91,6 +94,7 @@ class Profile:
             thinking=self.thinking or under.thinking,
             always_thinks=self.always_thinks or under.always_thinks,
             roles={**under.roles, **self.roles},
+            prefill=under.prefill if self.prefill is None else self.prefill,
             tool_text_only=self.tool_text_only or under.tool_text_only,
         )
 

@@ -35,6 +35,7 @@ class Call:
     headers: end-to-end headers only; the provider adds its credential itself.
     body: the whole body in the endpoint's wire format.
     client_key: the caller's own credential; set only for a provider that forwards it.
+    key: the name of the credential it was made with, set by a provider that has several.
     """
 
     endpoint: Endpoint
@@ -46,6 +47,7 @@ class Call:
     method: str = "POST"
     query: str = ""
     client_key: str | None = field(default=None, repr=False)
+    key: str | None = None
 
     def json(self) -> dict[str, Any]:
         """Parse the body (for providers that are not HTTP). Raises orjson.JSONDecodeError."""
@@ -157,13 +159,15 @@ class Timeouts:
     """How long to wait for a provider, in seconds; None means without limit.
 
     connect_s: for a connection. first_byte_s: from there until the head of the answer. read_s: between two
-    reads of its body. total_s: for the whole answer.
+    reads of its body. total_s: for the whole answer. first_token_s: from the call to a stream's first
+    content.
     """
 
     connect_s: float = 10.0
     first_byte_s: float = 300.0
     read_s: float = 300.0
     total_s: float | None = None
+    first_token_s: float | None = None
 
 
 class BaseProvider(ABC):
@@ -173,22 +177,35 @@ class BaseProvider(ABC):
     apis: what it speaks; a request for anything else is answered with a clear 404.
     stream_usage: "ask" (token counts in a stream come when `stream_options` asks), "always" or "never".
     done_optional: a stream may end without the format's terminal mark once a finish reason was given.
+    compacts: it compacts conversations by itself; those of any other are summed up by the gateway.
+    hosted_tools: types of tools that it runs itself when it is asked for a response.
+    repeats_ids: it may give two answers the same id, so the gateway names those that are kept.
     forward_client_key: give it the caller's own credential.
     forward_headers: names of client headers it gets beside the usual ones.
     timeouts: kept by the pipeline, so that they hold for every kind of provider.
+    wraps: the providers it calls; the gateway opens them before it and closes them after it.
     """
 
     apis: frozenset[Api] = ALL_APIS
     stream_usage: str = "ask"
     done_optional: bool = False
+    compacts: bool = False
+    repeats_ids: bool = False
+    hosted_tools: frozenset[str] = frozenset()
     forward_client_key: bool = False
     forward_headers: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
+    wraps: tuple[BaseProvider, ...] = ()
 
     def __init__(self, name: str, *, apis: Iterable[Api | str] | None = None) -> None:
         self.name = name
         if apis is not None:
             self.apis = parse_apis(apis)
+
+    @property
+    def vendor(self) -> str:
+        """Whose models it serves, as profiles name vendors."""
+        return self.name
 
     async def open(self) -> None:  # noqa: B027 - most providers that are not HTTP hold nothing
         """Acquire what must live as long as the gateway. Called once, in the running loop."""
@@ -199,6 +216,17 @@ class BaseProvider(ABC):
     @abstractmethod
     async def call(self, call: Call) -> Answer:
         """Ask the model. Raises UpstreamError when no answer came; an error status is an answer too."""
+
+    def spare_key(self, key: str | None, error: GatewayError) -> bool:  # noqa: ARG002 - most have one key
+        """Say whether a call that failed is worth making again at once, with another credential.
+
+        key: the name of the one it was made with. A provider with several leaves that one alone for a while.
+        """
+        return False
+
+    async def ping(self, path: str) -> None:  # noqa: ARG002 - only what speaks HTTP has paths
+        """Ask whether it is there. Raises GatewayError when it is not."""
+        await self.models()
 
     async def models(self) -> list[str]:
         """Names of the models it serves, in its own spelling; empty where it cannot tell."""

@@ -8,29 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from aigw.upstream.patterns import matches
 from aigw.upstream.provider import BaseProvider
+from aigw.upstream.target import NO_POLICY, Group, Policy, Target
+
+__all__ = ["Entry", "ModelRegistry", "Route", "Target"]
 
 _CACHE_LIMIT = 4096
-
-
-@frozen(eq=False)
-class Target:
-    """One place a model name may lead to. `model` is the provider's own spelling.
-
-    profile: the operator's profile that holds here, whatever models it is for.
-    """
-
-    provider: BaseProvider
-    model: str
-    weight: float = 1.0
-    profile: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.provider.name}/{self.model}"
 
 
 @frozen
@@ -38,21 +26,37 @@ class Entry:
     """A registered name. A target's model "*" stands for what the wildcard matched."""
 
     name: str
-    targets: tuple[Target, ...]
+    groups: tuple[Group, ...]
     prefer: str | None = None
+    policy: Policy = NO_POLICY
 
     @property
     def is_pattern(self) -> bool:
         return "*" in self.name
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets of all groups, in order."""
+        return tuple(target for group in self.groups for target in group.targets)
 
-@frozen
+
+@frozen(eq=False)
 class Route:
-    """What a model name resolved to. `entry` is the registered name or pattern that led there."""
+    """What a model name resolved to. `entry` is the registered name or pattern that led there.
+
+    plans: what others have worked out of it and need again; it goes when the route does.
+    """
 
     entry: str
-    targets: tuple[Target, ...]
+    groups: tuple[Group, ...]
     prefer: str | None = None
+    policy: Policy = NO_POLICY
+    plans: dict[Any, Any] = field(factory=dict, repr=False)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets of all groups, in order."""
+        return tuple(target for group in self.groups for target in group.targets)
 
 
 class ModelRegistry:
@@ -79,16 +83,20 @@ class ModelRegistry:
         prefer: str | None = None,
         aliases: Iterable[str] = (),
         targets: Iterable[Target] = (),
+        groups: Iterable[Group] = (),
+        policy: Policy = NO_POLICY,
     ) -> None:
-        """Register a name (or a pattern with `*`) for one provider, or for several weighted targets.
+        """Register a name (or a pattern with `*`) for one provider, several weighted targets, or groups.
 
         rewrite: the provider's own name for the model; by default the name itself, and for a pattern
-        what its `*` matched. Raises ValueError if the name is taken, or leads nowhere.
+        what its `*` matched. groups: follow what `provider` and `targets` say. policy: what is wanted
+        beside them. Raises ValueError if the name is taken, or leads nowhere.
         """
-        chosen = list(targets)
+        first = list(targets)
         if provider is not None:
-            chosen.insert(0, Target(provider, rewrite or _own_name(name)))
-        if not chosen:
+            first.insert(0, Target(provider, rewrite or _own_name(name)))
+        all_groups = (*([Group(tuple(first))] if first else []), *groups)
+        if not any(group.targets for group in all_groups):
             raise ValueError(f'model "{name}": no provider and no targets')
         aliases = tuple(aliases)
         if name in self._entries or name in self._aliases:
@@ -96,9 +104,10 @@ class ModelRegistry:
         for number, alias in enumerate(aliases):
             if alias in {name, *aliases[:number]} or alias in self._entries or alias in self._aliases:
                 raise ValueError(f'alias "{alias}" of model "{name}" is taken already')
-        for target in chosen:
-            self.add_provider(target.provider)
-        entry = Entry(name, tuple(chosen), prefer)
+        for group in all_groups:
+            for target in group.targets:
+                self.add_provider(target.provider)
+        entry = Entry(name, all_groups, prefer, policy)
         self._entries[name] = entry
         self._aliases |= dict.fromkeys(aliases, name)
         if entry.is_pattern:
@@ -135,6 +144,15 @@ class ModelRegistry:
             [entry.name for entry in self._entries.values() if not entry.is_pattern] + list(self._aliases)
         )
 
+    def target_names(self) -> set[str]:
+        """Names of the targets that entries lead to, but for patterns: those a client cannot make up."""
+        return {
+            target.name
+            for entry in self._entries.values()
+            if not entry.is_pattern
+            for target in entry.targets
+        }
+
     def resolve(self, name: str) -> Route | None:
         """Return where `name` leads, or None if nowhere. Constant time for names seen before."""
         try:
@@ -158,14 +176,16 @@ class ModelRegistry:
 
     def _by_name(self, name: str) -> Route | None:
         entry = self._entries.get(self._aliases.get(name, name))
-        return Route(entry.name, entry.targets, entry.prefer) if entry and not entry.is_pattern else None
+        if entry is None or entry.is_pattern:
+            return None
+        return Route(entry.name, entry.groups, entry.prefer, entry.policy)
 
     def _by_pattern(self, name: str) -> Route | None:
         for entry in self._patterns:
             if matches(entry.name, name):
                 matched = _matched(entry.name, name)
-                targets = tuple(_fill(target, matched, name) for target in entry.targets)
-                return Route(entry.name, targets, entry.prefer)
+                groups = tuple(_fill_group(group, matched, name) for group in entry.groups)
+                return Route(entry.name, groups, entry.prefer, entry.policy)
         return None
 
     def _by_provider(self, name: str) -> Route | None:
@@ -173,12 +193,12 @@ class ModelRegistry:
         provider = self._providers.get(head)
         if provider is None or not slash or not rest:
             return None
-        return Route(f"{head}/*", (Target(provider, rest),))
+        return Route(f"{head}/*", (Group((Target(provider, rest),)),))
 
     def _by_family(self, name: str) -> Route | None:
         for pattern, provider in self._families:
             if fnmatchcase(name, pattern):
-                return Route(pattern, (Target(provider, name),))
+                return Route(pattern, (Group((Target(provider, name),)),))
         return None
 
 
@@ -190,6 +210,10 @@ def _matched(pattern: str, name: str) -> str:
     """Return what the first `*` of the pattern stands for; with more than one, the rest of the name."""
     head, _, tail = pattern.partition("*")
     return name[len(head) : len(name) - len(tail) if tail and "*" not in tail else None]
+
+
+def _fill_group(group: Group, matched: str, name: str) -> Group:
+    return evolve(group, targets=tuple(_fill(target, matched, name) for target in group.targets))
 
 
 def _fill(target: Target, matched: str, name: str) -> Target:

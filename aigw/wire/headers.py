@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 from multidict import CIMultiDict
@@ -90,13 +91,26 @@ def sane_request_id(value: str | None) -> str | None:
     return value if value is not None and _REQUEST_ID.fullmatch(value) else None
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read `retry-after-ms` or `retry-after` in seconds; a date or nonsense is None."""
+MAX_RETRY_AFTER_S = 86_400
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Read `retry-after-ms` or `retry-after` in seconds; nonsense is None. now: Unix seconds, for a date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
+        value = headers.get(name)
+        if value is None:
             continue
-        if 0 <= seconds < 86_400:
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            seconds = _until(value, now)
+        if 0 <= seconds < MAX_RETRY_AFTER_S:
             return seconds
     return None
+
+
+def _until(date: str, now: float) -> float:
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
+    except (ValueError, OverflowError):
+        return -1.0

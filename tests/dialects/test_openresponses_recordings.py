@@ -151,7 +151,8 @@ def gathered(data):
     for tree in trees_of(data):
         if "delta" in tree:
             place = (tree["output_index"], tree.get("content_index"), tree.get("summary_index"))
-            key = (tree["type"], *place)
+            # OpenAI's name for what the specification calls otherwise.
+            key = (tree["type"].replace("reasoning_text", "reasoning"), *place)
             texts[key] = texts.get(key, "") + tree["delta"]
     return texts
 

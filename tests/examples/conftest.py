@@ -82,7 +82,7 @@ def serve_python():
 @pytest.fixture
 def fake_env(monkeypatch):
     """Make an environment in which no provider is announced but what is given."""
-    names = ("PATH", "HOME", "LANG", "PYTHONPATH")
+    names = ("PATH", "HOME", "LANG", "PYTHONPATH", "XDG_STATE_HOME")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     return lambda **more: {**kept, **more}

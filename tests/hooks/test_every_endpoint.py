@@ -72,6 +72,8 @@ BODIES = {
     ":batchEmbedContents": {"requests": [{"model": "models/demo", "content": CONTENT}]},
     "/v1/completions": {"prompt": "hi"},
     "/v1/responses": {"input": "hi"},
+    "/v1/responses/compact": {"input": "hi"},
+    "/v1/responses/input_tokens": {"input": "hi"},
     "/v1/embeddings": {"input": "hi"},
     "/v1/moderations": {"input": "hi"},
     "/v1/images/generations": {"prompt": "a cat"},
@@ -83,6 +85,8 @@ BODIES = {
 }
 # What the demo provider has no word for is asked of one that says the same to everybody.
 COUNTS = {
+    "/v1/responses/compact": {"id": "resp_1", "object": "response.compaction", "output": []},
+    "/v1/responses/input_tokens": {"object": "response.input_tokens", "input_tokens": 1},
     "/v1/messages/count_tokens": {"input_tokens": 1},
     ":countTokens": {"totalTokens": 1},
     ":embedContent": {"embedding": {"values": [0.5]}},
@@ -107,6 +111,7 @@ def gateway_for(upstream):
         if key_of(endpoint) in COUNTS:
             upstream.answer(COUNTS[key_of(endpoint)])
             provider = aigw.Provider(upstream.url, "k", name="counting", apis=[endpoint.api])
+            provider.compacts = True
         gateway.models.register("*", provider)
         gateway.hooks.register(plugin)
         return gateway

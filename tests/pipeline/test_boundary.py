@@ -326,7 +326,7 @@ async def test_the_sdk_raises_its_own_error_with_all_its_parts(gateway, upstream
 
 
 async def test_a_mistake_of_ours_is_a_500_without_its_trace(url, http, monkeypatch, caplog, complete):
-    async def choose(exchange):
+    async def choose(exchange, trace):
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr("aigw.pipeline.route.choose", choose)

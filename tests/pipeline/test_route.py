@@ -1,13 +1,10 @@
 """The fourth link: which target is asked, and which one next."""
 
-import random
-
 import pytest
 from support.answers import error_of
 from support.scripted import COMPLETION, CUT, HANG, HELLO, ScriptedUpstream, chunk, sse
 
 import aigw
-from aigw.pipeline.route import by_weight
 
 PATH = "/v1/chat/completions"
 ASK = {"model": "two", "messages": []}
@@ -56,6 +53,7 @@ def records():
 
 
 FAILURES = {
+    "409": lambda up: up.answer(NO, 409),
     "401": lambda up: up.answer(NO, 401),
     "402": lambda up: up.answer(NO, 402),
     "403": lambda up: up.answer(NO, 403),
@@ -127,7 +125,7 @@ async def test_a_stream_that_has_begun_does_not_fall_back(url, upstream, second,
     assert [record.ending for record in records[1]] == ["failed"]
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
 async def test_a_fault_of_the_request_is_not_tried_again(url, upstream, second, http, records, status):
     upstream.answer(NO, status=status)
     second.answer()
@@ -139,28 +137,29 @@ async def test_a_fault_of_the_request_is_not_tried_again(url, upstream, second, 
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "status", "provider"),
+    ("first", "then", "status", "provider", "asked"),
     [
-        ("500", "429", 429, "two"),
-        ("429", "500", 429, "one"),
-        ("500", "503", 503, "two"),
-        ("401", "500", 502, "two"),
-        ("silence", "401", 504, "one"),
-        ("cut before its head", "500", 502, "two"),
+        ("500", "429", 429, "two", ["one", "two", "one"]),
+        ("429", "500", 429, "one", ["one", "two", "two"]),
+        ("500", "503", 503, "two", ["one", "two", "one"]),
+        ("401", "500", 502, "two", ["one", "two", "two"]),
+        ("silence", "401", 504, "one", ["one", "two"]),
+        ("cut before its head", "500", 502, "two", ["one", "two", "one"]),
     ],
 )
 async def test_where_all_fail_the_most_useful_error_is_told(
-    url, upstream, second, http, records, first, then, status, provider
+    url, upstream, second, http, records, first, then, status, provider, asked
 ):
     FAILURES[first](upstream)
     FAILURES[then](second)
     async with http.post(url + PATH, json=ASK) as response:
         error = await error_of(response, status)
-        assert response.headers["x-aigw-attempts"] == "2"
+        assert response.headers["x-aigw-attempts"] == str(len(asked))
         assert response.headers["x-aigw-provider"] == provider
         assert ("retry-after" in response.headers) == (status == 429)
-    assert "2 targets were tried" in error["message"]
-    assert [bool(one.error) for one in records[1][0].attempts] == [True, True]
+    assert "2 targets were tried: one/a " in error["message"]
+    assert [one.provider for one in records[1][0].attempts] == asked
+    assert all(one.error for one in records[1][0].attempts)
     assert len(records[1]) == 1
 
 
@@ -208,25 +207,6 @@ async def test_a_hint_names_no_model_that_the_caller_may_not_use(gateway, serve,
     async with http.post(await serve(gateway) + PATH, json={**ASK, "model": "secret-model"}) as response:
         error = await error_of(response, 404, "model_not_found", "model")
     assert "my-secret" not in error["message"]
-
-
-def targets(**weights):
-    provider = aigw.DemoProvider()
-    return [aigw.Target(provider, name, weight) for name, weight in weights.items()]
-
-
-def test_each_target_comes_first_as_often_as_its_weight_says():
-    random.seed(5)
-    rows = targets(a=1, b=3, c=6)
-    first = [by_weight(rows)[0].model for _ in range(10_000)]
-    shares = {name: first.count(name) / len(first) for name in "abc"}
-    assert shares == pytest.approx({"a": 0.1, "b": 0.3, "c": 0.6}, abs=0.02)
-
-
-def test_weight_zero_comes_last_and_in_its_order():
-    rows = targets(x=0, a=1, y=0, b=1e-6)
-    for _ in range(200):
-        assert [target.model for target in by_weight(rows)][2:] == ["x", "y"]
 
 
 class Choosing:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from support.answers import error_of
@@ -46,7 +48,7 @@ async def test_a_providers_own_words_are_handed_on(gateway, upstream, serve, htt
         assert response.status == status
         assert response.content_type == "application/json"
         assert await response.json() == OWN_WORDS
-    assert len(upstream.seen) == 1
+    assert len(upstream.seen) == (2 if status == 409 else 1)  # a conflict may be over a moment later
 
 
 LEAK = {
@@ -91,13 +93,13 @@ async def test_a_rate_limit_says_when_to_come_back(ask, upstream):
     assert response.headers["retry-after-ms"] == "19500"
 
 
-async def test_a_rate_limit_that_names_a_date_hands_the_date_on(ask, upstream):
-    date = "Wed, 21 Oct 2026 07:28:00 GMT"
+async def test_a_rate_limit_that_names_a_date_is_told_in_seconds(ask, upstream):
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     upstream.answer(
         {"error": {"message": "x", "param": None, "type": "t", "code": "c"}}, 429, {"retry-after": date}
     )
     _, response = await ask(429)
-    assert response.headers["retry-after"] == date
+    assert 50 <= int(response.headers["retry-after"]) <= 60
 
 
 @pytest.mark.parametrize(

@@ -185,10 +185,28 @@ def test_garbage_before_content_is_a_protocol_error(garbage):
         relay().feed(garbage)
 
 
-def test_garbage_behind_content_passes_if_nothing_in_it_is_suspect():
+@pytest.mark.parametrize("garbage", [b"data: {oops\n\n", b"data: <html>\r\n\r\n", b'data: {"a": 1\n\n'])
+def test_a_frame_behind_content_that_does_not_end_as_an_object_is_looked_into(garbage):
     subject = relay()
     subject.feed(sse(chunk("a"), done=False))
-    assert subject.feed(b"data: {oops\n\n") == b"data: {oops\n\n"
+    with pytest.raises(ProtocolError):
+        subject.feed(garbage)
+
+
+@pytest.mark.parametrize(
+    "innocent", [b": ping\n\n", b'data: {"choices": []}\nid: 7\n\n', b"\n\n", b"event: x\n\n"]
+)
+def test_what_is_looked_into_and_well_passes_as_it_is(innocent):
+    subject = relay()
+    subject.feed(sse(chunk("a"), done=False))
+    assert subject.feed(innocent) == innocent
+    assert not subject.ended
+
+
+def test_garbage_that_ends_as_an_object_passes_if_nothing_in_it_is_suspect():
+    subject = relay()
+    subject.feed(sse(chunk("a"), done=False))
+    assert subject.feed(b"data: {oops}\n\n") == b"data: {oops}\n\n"
     assert not subject.ended
 
 

@@ -13,6 +13,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from aigw.wire.sse import split_frames
+from support.responses_automaton import accept
 
 try:
     import openresponses_types as published
@@ -30,11 +31,10 @@ EVENTS = {
     for model in get_args(get_args(ResponseStreamEvent)[0])
 }
 KNOWN_ITEMS = {"message", "function_call", "function_call_output", "reasoning", "compaction"}
-TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
-# OpenAI's names for what the description calls otherwise.
-RENAMED = {
-    "response.reasoning_text.delta": "response.reasoning.delta",
-    "response.reasoning_text.done": "response.reasoning.done",
+# The specification's names for what OpenAI, and so its SDK, calls otherwise.
+SDK_NAMES = {
+    "response.reasoning.delta": "response.reasoning_text.delta",
+    "response.reasoning.done": "response.reasoning_text.done",
 }
 
 
@@ -96,12 +96,13 @@ def check_whole(tree):
 
 
 def check_event(tree):
-    EVENTS[tree["type"]].validate_python(tree, strict=True)
-    name = RENAMED.get(tree["type"], tree["type"])
+    known = SDK_NAMES.get(tree["type"], tree["type"])
+    EVENTS[known].validate_python({**tree, "type": known}, strict=True)
+    name = tree["type"]
     if DESCRIPTION.exists() and name in event_schemas():
-        validator(event_schemas()[name]).validate({**tree, "type": name})
+        validator(event_schemas()[name]).validate(tree)
         if tree.get("item", {}).get("type", "message") in KNOWN_ITEMS:
-            check_types(event_schemas()[name], {**tree, "type": name})
+            check_types(event_schemas()[name], tree)
 
 
 def events_of(data):
@@ -120,95 +121,7 @@ def check_stream(data, *, failed):
     trees = events_of(data)
     for tree in trees:
         check_event(tree)
-    assert [tree["type"] for tree in trees[:2]] == ["response.created", "response.in_progress"]
-    *middle, last = trees[2:]
-    assert last["type"] in TERMINAL
-    assert (last["type"] == "response.failed") == failed
-    if failed:
-        error = middle.pop()
-        assert error["type"] == "error"
-        assert error["message"] == last["response"]["error"]["message"]
-    done = Automaton().run(middle, failed=failed)
-    assert last["response"]["output"][: len(done)] == done
-    assert failed or len(last["response"]["output"]) == len(done)
-    statuses = [item["status"] for item in done if "status" in item]
-    assert "incomplete" not in statuses[:-1]
-    assert failed or "incomplete" not in statuses or last["response"]["status"] == "incomplete"
-
-
-PARTS = {
-    "response.content_part": "content_index",
-    "response.reasoning_summary_part": "summary_index",
-}
-TEXTS = {
-    "response.output_text": "text",
-    "response.refusal": "refusal",
-    "response.reasoning_text": "text",
-    "response.reasoning_summary_text": "text",
-    "response.function_call_arguments": "arguments",
-    "response.custom_tool_call_input": "input",
-}
-
-
-class Automaton:
-    """One item open at a time, one part in it; what is told in pieces is what is told again whole."""
-
-    def __init__(self):
-        self.items, self.item, self.part, self.text = [], None, None, None
-        self.counts = {}
-
-    def run(self, trees, *, failed):
-        for tree in trees:
-            name, _, step = tree["type"].rpartition(".")
-            if name in PARTS:
-                getattr(self, f"part_{step}")(tree, PARTS[name])
-            elif name in TEXTS:
-                getattr(self, f"text_{step}")(tree, TEXTS[name])
-            elif name == "response.output_item":
-                getattr(self, f"item_{step}")(tree)
-            else:
-                assert name == "response.output_text.annotation"
-                assert tree["item_id"] == self.item["id"]
-        assert failed or self.item is None
-        return self.items
-
-    def item_added(self, tree):
-        assert self.item is None
-        assert tree["output_index"] == len(self.items)
-        self.item, self.counts, self.text = tree["item"], {}, None
-        assert self.item["status"] == "in_progress"
-
-    def item_done(self, tree):
-        assert self.part is None
-        assert tree["output_index"] == len(self.items)
-        assert tree["item"]["id"] == self.item["id"]
-        assert tree["item"]["type"] == self.item["type"]
-        assert tree["item"]["status"] != "in_progress"
-        self.items.append(tree["item"])
-        self.item = None
-
-    def part_added(self, tree, field):
-        assert self.part is None
-        assert tree["item_id"] == self.item["id"]
-        assert tree[field] == self.counts.get(field, 0)
-        self.part, self.text = tree["part"], None
-
-    def part_done(self, tree, field):
-        assert tree["part"]["type"] == self.part["type"]
-        assert tree[field] == self.counts.get(field, 0)
-        if self.text is not None:
-            assert self.text == tree["part"].get("text", tree["part"].get("refusal"))
-        self.counts[field] = self.counts.get(field, 0) + 1
-        self.part = None
-
-    def text_delta(self, tree, _field):
-        assert tree["item_id"] == self.item["id"]
-        assert tree["output_index"] == len(self.items)
-        self.text = (self.text or "") + tree["delta"]
-
-    def text_done(self, tree, field):
-        assert tree["item_id"] == self.item["id"]
-        assert tree[field] == (self.text or "")
+    accept(trees, failed=failed)
 
 
 WORDS = re.findall(

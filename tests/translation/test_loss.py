@@ -142,27 +142,6 @@ async def test_what_a_first_target_would_have_lost_is_not_told_of_the_second(ups
         assert "x-aigw-dropped" not in response.headers
 
 
-@pytest.mark.parametrize("provider", ["chat", "messages", "gemini"])
-async def test_a_conversation_that_another_side_keeps_cannot_be_continued(
-    house, upstream, serve, http, provider
-):
-    body = {"model": "m", "input": "hi", "previous_response_id": "resp_1"}
-    async with http.post(await serve(house(provider)) + "/v1/responses", json=body) as response:
-        assert response.status == 400
-        error = (await response.json())["error"]
-        assert error["param"] == "previous_response_id"
-        assert "send all items as input" in error["message"]
-    assert upstream.seen == []
-
-
-async def test_a_conversation_is_continued_by_the_side_that_keeps_it(house, upstream, serve, http):
-    upstream.raw(ANSWERS["text"]["responses"].bytes("responses", stream=False))
-    body = {"model": "m", "input": "hi", "previous_response_id": "resp_1"}
-    async with http.post(await serve(house("responses")) + "/v1/responses", json=body) as response:
-        assert response.status == 200
-    assert upstream.seen[0].json["previous_response_id"] == "resp_1"
-
-
 @pytest.mark.parametrize("name", ["evil\r\nx-evil: 1", "\u010desky \ud83d\udc0e", "a, b", "x" * 5000, "\x00"])
 async def test_a_field_with_an_odd_name_cannot_break_the_headers(house, upstream, serve, http, name):
     upstream.raw(ANSWERS["text"]["messages"].bytes("messages", stream=False))

@@ -370,6 +370,8 @@ async def test_bad_requests_get_openais_error(body, param, code):
     assert error["message"]
 
 
+# What the gateway answers by itself where a provider cannot.
+NOT_ITS_OWN = {"/v1/responses/compact", "/v1/responses/input_tokens"}
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -388,7 +390,7 @@ def test_any_object_is_answered_or_refused(path, body):
             return
         answer = await ask(path, body)
         await answer.read()
-        assert answer.status in (200, 400)
+        assert answer.status in ((400, 404) if path in NOT_ITS_OWN else (200, 400))
 
     asyncio.run(scenario())
 

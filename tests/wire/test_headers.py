@@ -1,5 +1,7 @@
 """Which headers cross the gateway."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,17 +88,20 @@ def test_a_value_that_can_be_written_again_goes_on(value):
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "1e9"}, None),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2036 07:27:00 GMT"}, None),
         ({"retry-after": ""}, None),
     ],
 )
 def test_when_to_come_back_is_read_in_seconds(headers, seconds):
-    assert retry_after_s(CIMultiDict(headers)) == seconds
+    now = datetime(2026, 10, 21, 7, 27, 30, tzinfo=UTC).timestamp()
+    assert retry_after_s(CIMultiDict(headers), now) == seconds
 
 
 @given(value=st.text(max_size=12))
 def test_any_text_is_a_time_or_none(value):
-    found = retry_after_s({"retry-after": value})
+    found = retry_after_s({"retry-after": value}, 0.0)
     assert found is None or 0 <= found < 86_400
 
 

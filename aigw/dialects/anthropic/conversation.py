@@ -198,8 +198,9 @@ class Conversation:
 
     def _add_message(self, item: Message, path: str) -> None:
         blocks = encode_parts(item.parts, path, self._dropped)
-        if item.name is not None:
-            self._dropped.append(f"{path}.name")
+        self._dropped += [
+            f"{path}.{field}" for field in ("name", "phase") if getattr(item, field) is not None
+        ]
         if item.role in _INSTRUCTING and IN_PLACE not in item.extras:
             self._system += self._only(blocks, path, lambda kind: kind == "text")
         elif item.role == "assistant":

@@ -188,8 +188,10 @@ class _Writer:
             self.dropped.append(path)
             return
         self.dropped += lost_extras(NAME, item.extras, path)
-        if isinstance(item, Message) and item.name is not None:
-            self.dropped.append(f"{path}.name")
+        if isinstance(item, Message):
+            self.dropped += [
+                f"{path}.{field}" for field in ("name", "phase") if getattr(item, field) is not None
+            ]
         if self.before is None or _starts(item, self.before, item.extras.get(CONTENT)):
             role = item.extras.get(ROLE) or _role(item)
             head = {"role": role, "parts": parts}

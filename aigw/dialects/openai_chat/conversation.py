@@ -122,6 +122,8 @@ def _encode_group(group: dict[str, Item], dropped: list[str]) -> Tree:
         dropped += lost_extras(NAME, item.extras, path)
         if isinstance(item, FunctionCall) and item.signature is not None:
             dropped.append(f"{path}.signature")
+        if isinstance(item, Message) and item.phase is not None:
+            dropped.append(f"{path}.phase")
         if isinstance(item, Reasoning):
             values = {field: getattr(item, field) for field in OPAQUE_FIELDS}
             foreign = [field for field, value in values.items() if value and unseal(NAME, value) is None]

@@ -1,6 +1,7 @@
 """What a response repeats of its request: the format wants every field, set or not.
 
-What the provider itself has repeated, where it speaks this format, outranks this.
+What the provider itself has repeated, where it speaks this format, outranks this; but for what is kept, and
+what it continues: of that only the side which keeps it knows, and it has told it in the request.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from aigw.dialects.openai_chat.fields import int_or_none, object_of, text_of
 from aigw.dialects.openresponses.fields import restore
 from aigw.dialects.openresponses.request import encode_text_options
 from aigw.dialects.openresponses.tools import encode_tool, encode_tool_choice
-from aigw.model import FunctionTool, ReasoningOptions, Request, Tool
+from aigw.model import Extras, FunctionTool, ReasoningOptions, Request, Tool
 
 _NOTHING = Request("")
+_STATE = frozenset(("background", "conversation", "previous_response_id", "store"))
 
 
 def echo(request: Request | None) -> Tree:
@@ -50,6 +52,14 @@ def echo(request: Request | None) -> Tree:
     if conversation is not None:
         tree["conversation"] = object_of(conversation) or {"id": text_of(conversation)}
     return tree
+
+
+def said_by_provider(extras: Extras, request: Request | None) -> Tree:
+    """Return the fields of a response that are its provider's to say; with no request, all it has said."""
+    said = restore(extras)
+    if request is None:
+        return said
+    return {field: value for field, value in said.items() if field not in _STATE}
 
 
 def _reasoning(options: ReasoningOptions | None) -> Tree:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 
 _MARK = "_aigw"
+_RESPONSE = "resp_"
 _PREFIXES = ("msg", "fc", "ctc", "rs", "fco", "ctco")
 _OURS = tuple(prefix + _MARK for prefix in _PREFIXES)
 
 
 def synthetic_item_id(prefix: str, response_id: str | None, index: int) -> str:
     """Name the item number `index` of an answer. prefix: the one OpenAI gives items of its type."""
+    if response_id is not None and response_id.startswith(_RESPONSE):
+        return f"{prefix}{_MARK}{response_id.removeprefix(_RESPONSE)}{index:02x}"  # in the order of responses
     digest = hashlib.blake2b(f"{response_id}/{index}".encode(), digest_size=12).hexdigest()
     return f"{prefix}{_MARK}{digest}"
 

@@ -10,9 +10,8 @@ from aigw.model import Item, Reasoning, ReasoningDelta
 
 # The kind of a delta, and the field of the item it adds to.
 _OPAQUE = {"signature": "signature", "encrypted": "encrypted_content", "redacted": "redacted"}
-# OpenAI's name for the events of the thinking itself; the specification's text has "reasoning" for it,
-# which no client reads.
-_EVENTS = {"content": "response.reasoning_text", "summary": "response.reasoning_summary_text"}
+# The specification's name for the thinking itself; OpenAI's own is "response.reasoning_text".
+_EVENTS = {"content": "response.reasoning", "summary": "response.reasoning_summary_text"}
 _PARTS = {"content": "response.content_part", "summary": "response.reasoning_summary_part"}
 _TYPES = {"content": "reasoning_text", "summary": "summary_text"}
 

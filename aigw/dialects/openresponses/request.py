@@ -7,12 +7,14 @@ Sources: the Open Responses specification 2026-04-24, and OpenAI's API reference
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
 from aigw.dialects.openai_chat.effort import effort_of
 from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_or_none
+from aigw.dialects.openresponses.checks import check_fields
 from aigw.dialects.openresponses.conversation import encode_items
 from aigw.dialects.openresponses.fields import EXTENSIONS, NAME, keep, put, restore
 from aigw.dialects.openresponses.items import decode_item
@@ -56,9 +58,21 @@ _REASONING_SCOPE = "@reasoning/"
 _TEXT = frozenset(("format", "verbosity"))
 _TEXT_SCOPE = "@text/"
 _FORMAT = frozenset(("type", "name", "schema", "strict", "description"))
-_INCLUDE = f"{NAME}:include"
+# Fields that ask for nothing that is not so anyway: whoever cannot hold them has lost nothing.
+_SATISFIED = f"{NAME}:@satisfied"
 _WITH_LOGPROBS = "message.output_text.logprobs"
 _WITH_ENCRYPTED = "reasoning.encrypted_content"
+_OWN_INCLUDES = frozenset((_WITH_LOGPROBS, _WITH_ENCRYPTED))
+_SATISFIED_IF: dict[str, Callable[[Any], bool]] = {
+    # No gateway shortens an input; a provider that would have to fails.
+    "truncation": lambda value: value == "disabled",
+    # Probabilities are asked for in each format's own way, and thinking comes back sealed from all of them.
+    "include": lambda value: (
+        isinstance(value, list) and all(one in _OWN_INCLUDES for one in value if isinstance(one, str))
+    ),
+    "stream_options": lambda value: value in ({}, {"include_obfuscation": False}),
+    "background": lambda value: value is False,
+}
 # What may stand in the place of an input.
 _OTHER_INPUTS = ("previous_response_id", "conversation", "prompt")
 
@@ -69,7 +83,8 @@ def decode_request(tree: Tree) -> Request:
     if not isinstance(model, str) or not model:
         kind = ErrorKind.MISSING_FIELD if model is None else None
         raise ClientError("model: expected a non-empty string", kind=kind, param="model")
-    extras = keep(tree, _KNOWN)
+    check_fields(tree)
+    extras = _keep(tree)
     text = object_of(tree.get("text"))
     extras |= keep(text, _TEXT, _TEXT_SCOPE)
     response_format = _decode_format(text.get("format"))
@@ -96,6 +111,16 @@ def decode_request(tree: Tree) -> Request:
         extras=extras,
         **texts,
     )
+
+
+def _keep(tree: Tree) -> dict[str, Any]:
+    extras = keep(tree, _KNOWN)
+    satisfied = {
+        field: tree[field] for field, is_so in _SATISFIED_IF.items() if field in tree and is_so(tree[field])
+    }
+    for field in satisfied:
+        extras.pop(f"{NAME}:{field}", None)
+    return extras | ({_SATISFIED: satisfied} if satisfied else {})
 
 
 def _bool(tree: Tree, field: str) -> bool | None:
@@ -172,7 +197,7 @@ def encode_request(request: Request) -> Encoded:
     if set(request.modalities) - {"text"}:
         dropped.append("modalities")
     dropped += lost_extras(NAME, request.extras)
-    tree |= restore(request.extras)
+    tree |= restore(request.extras) | object_of(request.extras.get(_SATISFIED))
     _encode_include(tree, request)
     return Encoded(tree, tuple(dropped))
 

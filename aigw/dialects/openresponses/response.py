@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from aigw.dialects.base import Tree
 from aigw.dialects.openai_chat.errors import error_from_tree
 from aigw.dialects.openai_chat.fields import text_or_none
-from aigw.dialects.openresponses.echo import echo
-from aigw.dialects.openresponses.fields import keep, restore, seconds_or_none
+from aigw.dialects.openresponses.echo import echo, said_by_provider
+from aigw.dialects.openresponses.fields import keep, seconds_or_none
 from aigw.dialects.openresponses.finish import Ending, decode_finish, encode_finish
 from aigw.dialects.openresponses.items import decode_item
 from aigw.dialects.openresponses.output import encode_output_item
@@ -68,7 +68,7 @@ def encode_response(response: Response, request: Request | None) -> Tree:
         ending = Ending(response.status)
     output = encode_output(choice.items, response.id, ending)
     base = base_of(response.id, response.model, response.created, response.service_tier, request)
-    return snapshot(base, response.extras, ending, output, response.usage)
+    return snapshot(base, said_by_provider(response.extras, request), ending, output, response.usage)
 
 
 def base_of(
@@ -89,8 +89,8 @@ def base_of(
     return tree if service_tier is None else tree | {"service_tier": service_tier}
 
 
-def snapshot(base: Tree, extras: Extras, ending: Ending, output: Sequence[Tree], usage: Usage | None) -> Tree:
-    """Return a response as it stands in the state `ending`."""
+def snapshot(base: Tree, said: Tree, ending: Ending, output: Sequence[Tree], usage: Usage | None) -> Tree:
+    """Return a response as it stands in the state `ending`. said: fields that outrank all others."""
     completed = ending.status == "completed"
     error = {"code": "server_error", "message": "the model failed to answer"}
     return {
@@ -102,7 +102,7 @@ def snapshot(base: Tree, extras: Extras, ending: Ending, output: Sequence[Tree],
         "incomplete_details": ending.details,
         "output": list(output),
         "usage": None if usage is None else encode_usage(usage),
-        **restore(extras),
+        **said,
     }
 
 

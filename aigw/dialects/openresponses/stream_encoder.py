@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from aigw.dialects.base import Tree
+from aigw.dialects.openresponses.echo import said_by_provider
+from aigw.dialects.openresponses.failure import error_event, response_error
 from aigw.dialects.openresponses.fields import NAME
 from aigw.dialects.openresponses.finish import Ending, encode_finish
-from aigw.dialects.openresponses.grammar import CLOSING, error_event, response_error
+from aigw.dialects.openresponses.grammar import CLOSING
 from aigw.dialects.openresponses.item_writer import CallWriter, ItemWriter, Numbering
 from aigw.dialects.openresponses.message_writer import MessageWriter
 from aigw.dialects.openresponses.reasoning_writer import ReasoningWriter
@@ -105,7 +107,8 @@ class ResponsesStreamEncoder:
         )
 
     def _snapshot(self, ending: Ending) -> Tree:
-        return snapshot(self._base, self._extras, ending, self._output, self._usage)
+        said = said_by_provider(self._extras, self._request)
+        return snapshot(self._base, said, ending, self._output, self._usage)
 
     def _settle(self, status: str) -> bytes:
         """Repeat the item that was closed last: only now is it known whether the answer broke off in it."""

@@ -99,11 +99,17 @@ def decode_tool_choice(choice: Any) -> ToolChoice | ForeignToolChoice | None:
             return ToolChoice("required", name)
         case {"type": "custom", "name": str(name)}:
             return ToolChoice("required", name, freeform=True)
-        case {"type": "allowed_tools", "tools": [*tools]}:
+        case {"type": "allowed_tools", "tools": [_, *_] as tools}:
             names = tuple(text_of(object_of(tool).get("name")) for tool in tools)
             word = text_of(choice.get("mode"))
             mode = word if word in {"required", "none"} else "auto"
             return ToolChoice(mode, allowed=names, extras={_ALLOWED: tools})  # type: ignore[arg-type]
+        case {"type": "allowed_tools"}:  # taken for no limit at all, it would be the opposite of one
+            raise ClientError(
+                "tool_choice.tools: expected a list of at least one tool", param="tool_choice.tools"
+            )
+        case {"type": "function" | "custom"}:
+            raise ClientError("tool_choice.name: expected a string", param="tool_choice.name")
         case dict():
             return ForeignToolChoice(NAME, choice)
     raise ClientError("tool_choice: expected auto, none, required or an object", param="tool_choice")

@@ -6,7 +6,7 @@ No families here: what they call a model is also the name of its maker's, or beg
 from __future__ import annotations
 
 from aigw.dialects.endpoints import Api
-from aigw.upstream.catalog.apis import CHAT_AND_EMBEDDINGS
+from aigw.upstream.catalog.apis import CHAT_AND_EMBEDDINGS, OPENAI_TOOLS
 from aigw.upstream.kind import ProviderKind
 
 HOSTS = (
@@ -27,6 +27,7 @@ HOSTS = (
         paths={Api.RESPONSES: "/openai/v1{endpoint}"},
         queries={Api.RESPONSES: {}},
         api_version="2024-10-21",
+        hosted_tools=OPENAI_TOOLS,
         models_path="",  # its list is of models that could be deployed, not of deployments
         docs="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     ),

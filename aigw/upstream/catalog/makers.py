@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aigw.dialects.endpoints import Api
-from aigw.upstream.catalog.apis import CHAT_AND_EMBEDDINGS, OPENAI_APIS
+from aigw.upstream.catalog.apis import CHAT_AND_EMBEDDINGS, OPENAI_APIS, OPENAI_TOOLS
 from aigw.upstream.kind import ProviderKind
 
 MAKERS = (
@@ -12,6 +12,8 @@ MAKERS = (
         title="OpenAI",
         base_url="https://api.openai.com/v1",
         apis=OPENAI_APIS,
+        compacts=True,
+        hosted_tools=OPENAI_TOOLS,
         key_env=("OPENAI_API_KEY",),
         url_env=("OPENAI_BASE_URL",),
         # gpt-oss and whisper-large are open models that many serve: neither is OpenAI's own name.

@@ -56,6 +56,7 @@ class DemoProvider(BaseProvider):
     """
 
     apis = frozenset(Api) - {Api.MESSAGES, Api.GEMINI}
+    repeats_ids = True
 
     def __init__(
         self, name: str = "demo", *, pace_s: float = 0.02, clock: Callable[[], float] = time.time

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aigw.upstream.demo.fields import object_or_empty
 from aigw.upstream.demo.question import Question, Tree
 from aigw.upstream.demo.responses_request import read_prompt, refuse_state
 from aigw.upstream.demo.responses_stream import script
@@ -15,17 +16,16 @@ from aigw.upstream.demo.steering import Steering
 from aigw.upstream.demo.talk import Prompt, Reply, reply_to
 
 _ECHOED: Tree = {
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "prompt_cache_key": None,
-    "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None,
     "temperature": 1.0,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
     "top_logprobs": 0,
     "top_p": 1.0,
     "truncation": "disabled",
@@ -64,10 +64,26 @@ def _head(question: Question) -> Tree:
         "previous_response_id": None,
         "service_tier": "default",
         "store": False,
+        "reasoning": {"effort": None, "summary": None, **object_or_empty(tree, "reasoning")},
+        "text": _text(object_or_empty(tree, "text")),
+        "tool_choice": _tool_choice(tree.get("tool_choice")),
         "tools": [_tool(tool) for tool in tree.get("tools") or ()],
         "usage": None,
         **echoed,
     }
+
+
+def _text(options: Tree) -> Tree:
+    shape = object_or_empty(options, "format", "text.format") or {"type": "text"}
+    if shape.get("type") == "json_schema":
+        shape = {"description": None, "strict": False, **shape}
+    return {**options, "format": shape}
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return {"mode": "auto", **choice}
+    return "auto" if choice is None else choice
 
 
 def _tool(tool: Tree) -> Tree:

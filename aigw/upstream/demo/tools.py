@@ -17,6 +17,10 @@ from aigw.upstream.demo.refusal import Refusal
 from aigw.upstream.demo.scalars import Unsatisfiable
 from aigw.upstream.demo.schema import instance
 
+MIN_NOUN = 4
+"""Letters a word must have before it tells what a text is about."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _TOOL_WORD = re.compile(r"\btools?\b", re.IGNORECASE)
 
 
@@ -37,8 +41,9 @@ class Toolbox:
     parallel: bool = True
 
     def pick(self, text: str) -> tuple[Tool, ...]:
-        """Return the tools to call: those the text names, or the first when one must be called."""
+        """Return the tools to call: those the text names, or is about, or the first when one must be."""
         named = tuple(tool for tool in self.tools if _names(text, tool.name))
+        named = named or tuple(tool for tool in self.tools if _is_about(text, tool.name))
         if named:
             return named if self.parallel else named[:1]
         if self.forced or _TOOL_WORD.search(text):
@@ -113,6 +118,12 @@ def _only(tools: tuple[Tool, ...], wanted: list[Any], forced: bool, parallel: bo
         message = f"Tool choice '{unknown[0]}' not found in 'tools' parameter."
         raise Refusal(message, param="tool_choice", code="invalid_value")
     return Toolbox(tuple(tool for tool in tools if tool.name in names), forced, parallel)
+
+
+def _is_about(text: str, name: str) -> bool:
+    """Tell whether a text has the last word of a tool's name in it, as "weather" of get_weather."""
+    noun = _WORD.findall(name)[-1:]
+    return bool(noun) and len(noun[0]) >= MIN_NOUN and _names(text, noun[0])
 
 
 def _names(text: str, name: str) -> bool:

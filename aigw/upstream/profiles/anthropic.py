@@ -19,6 +19,13 @@ _ADAPTIVE_ONLY = (
 )
 
 ANTHROPIC = (
+    # From 4.6 on: "This model does not support assistant message prefill".
+    Profile(
+        "claude-takes-prefill",
+        models=("*claude-3-*", *_CLAUDE_4, "*claude-opus-4-1*", "*claude-*-4-5*"),
+        apis=_MESSAGES,
+        prefill=True,
+    ),
     Profile(
         "claude-3",
         models=_CLAUDE_3,

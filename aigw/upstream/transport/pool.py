@@ -53,13 +53,7 @@ class PoolTransport:
         self._reaper: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
-        context = make_ssl_context(self._provider, self._settings)
-        if isinstance(context, bool):
-            verify, context = context, ssl.create_default_context()
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-        self._ssl = context
+        self._ssl = make_ssl_context(self._provider, self._settings)
         self._is_open = True
 
     async def close(self) -> None:
@@ -106,6 +100,16 @@ class PoolTransport:
             self._drop(connection)
             raise
         return connection
+
+    def _tls(self) -> ssl.SSLContext:
+        """Return how to speak TLS. The system's authorities take long to read: only who connects waits."""
+        if isinstance(self._ssl, bool):
+            verify, context = self._ssl, ssl.create_default_context()
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._ssl = context
+        return self._ssl
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
@@ -160,7 +164,7 @@ class PoolTransport:
                     lambda: Connection(loop),
                     origin.host,
                     origin.port,
-                    ssl=self._ssl if origin.is_tls else None,
+                    ssl=self._tls() if origin.is_tls else None,
                     server_hostname=(self._settings.server_name or origin.host) if origin.is_tls else None,
                 )
         except TimeoutError as error:
