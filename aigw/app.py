@@ -1,7 +1,8 @@
 """The web application: the chain, the routes, and nothing else.
 
 Owns the order of the links, in one tuple, and which URL leads where. A request for a model passes every
-link, whichever endpoint it came through; each link is a file in `aigw.pipeline`.
+link, whichever endpoint it came through; each link is a file in `aigw.pipeline`, but for `converse`, which
+stands with its state in `aigw.responses`.
 
     client -- boundary -> auth -> admit -> converse -> rewrite -> route -> call -> deliver -> answer
                  |        |       |          |            |        |  ^     |          |

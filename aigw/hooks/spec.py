@@ -37,9 +37,9 @@ class HookSpec(Protocol):
     """The hooks, in the order in which one request meets them."""
 
     def provide(self, registry: Registry) -> None:
-        """Add provider kinds, providers, routes, finishing touches. Called once, before the app is made.
+        """Add provider kinds, providers, strategies, stores, routes, finishing touches.
 
-        Law: it only registers; it opens nothing, and it runs in no event loop.
+        Law: called once, before the app is made; it only registers, opens nothing, and runs in no event loop.
         """
 
     def setup(self, gateway: Gateway) -> AsyncIterator[None]:
@@ -65,7 +65,9 @@ class HookSpec(Protocol):
     async def rewrite_request(self, exchange: Exchange, payload: Payload[Request]) -> None:
         """Change the request: `payload.edit()` gives its fields, `payload.decoded()` its canonical form.
 
-        Law: runs once a request, before targets are chosen; a changed `model` field is routed as such.
+        Law: runs once a request, before targets are chosen; a changed `model` field is routed as such. What
+        a request refers to (an earlier response, a conversation) stands in it already. Where the gateway
+        runs tools itself, it runs once for each time the model is asked.
         """
 
     async def choose_targets(self, exchange: Exchange, targets: Sequence[Target]) -> Sequence[Target] | None:
@@ -96,10 +98,11 @@ class HookSpec(Protocol):
     def transform_stream(self, exchange: Exchange) -> EventTransform | None:
         """Return a callable that gets every event of this stream and may change, drop or add.
 
-        Law: called once for each attempt whose provider answers with a stream: an attempt may be given
-        up before its first content, so what a transform has gathered belongs in the callable, not in the
-        plugin. None keeps the fast path. `Finished` or `Failed` is the last event, so that is where a text
-        that was held back goes out. Endpoints without a codec give `Foreign` events.
+        Law: called once for each attempt whose provider answers with a stream: an attempt may be given up
+        before its first content, so what a transform has gathered belongs in the callable, not in the
+        plugin. A stream that another target goes on with stays one stream. None keeps the fast path.
+        `Finished` or `Failed` is the last event, so that is where a text that was held back goes out.
+        Endpoints without a codec give `Foreign` events.
         """
 
     async def rewrite_response(self, exchange: Exchange, payload: Payload[Response]) -> None:
