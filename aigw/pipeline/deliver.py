@@ -28,7 +28,7 @@ from aigw.pipeline.exchange import EXCHANGE, Attempt, Exchange, bound_for_model
 from aigw.pipeline.restrain import restraint_on
 from aigw.pipeline.speak import is_translated
 from aigw.pipeline.tried import fallback_header
-from aigw.pipeline.whole import as_stream, decoder_of, finish_whole, read_folded, read_whole
+from aigw.pipeline.whole import Whole, as_stream, decoder_of, finish_whole, read_folded, read_whole
 from aigw.relay.allowed import restrained
 from aigw.relay.continuation import ContinuedRelay
 from aigw.relay.delivery import Delivery, StreamDelivery, WholeDelivery
@@ -78,31 +78,29 @@ async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Deliv
 
     A client that wants a stream gets one, also from a provider that answered whole, and the reverse.
     """
-    headers = answer_headers(exchange, attempt, answer)
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     has_codec = exchange.endpoint.codec is not None
     if media_type == EVENTS and (attempt.endpoint.codec or attempt.endpoint.grammar):
         if has_codec and not exchange.stream:
             whole = await read_folded(exchange, attempt, answer)
-            return WholeDelivery(200, headers, whole.body, whole.tree)
-        return await stream_delivery(exchange, attempt, answer, headers, stream_relay(exchange, attempt))
+            return whole_delivery(exchange, attempt, answer, whole)
+        return await stream_delivery(exchange, attempt, answer, stream_relay(exchange, attempt))
     if media_type == "application/json" or attempt.endpoint.api not in BYTES_APIS:
         read = await read_whole(exchange, attempt, answer)
         if has_codec and exchange.stream:
             told = as_stream(exchange, attempt, read, encoder_of(exchange))
-            return await stream_delivery(exchange, attempt, answer, headers, told)
-        whole = await finish_whole(exchange, attempt, read)
-        # Only now is it known what the answer could not hold, either.
-        return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole.body, whole.tree)
-    headers["Content-Type"] = answer.headers.get("Content-Type", "application/octet-stream")
-    length = answer.headers.get("Content-Length")
-    if length is not None and "Content-Encoding" not in answer.headers:
-        headers["Content-Length"] = length
-    return await stream_delivery(exchange, attempt, answer, headers, BinaryRelay())
+            return await stream_delivery(exchange, attempt, answer, told)
+        return whole_delivery(exchange, attempt, answer, await finish_whole(exchange, attempt, read))
+    return await stream_delivery(exchange, attempt, answer, BinaryRelay())
+
+
+def whole_delivery(exchange: Exchange, attempt: Attempt, answer: Answer, whole: Whole) -> WholeDelivery:
+    """Return a whole answer, written: only now is it known what it could not hold, either."""
+    return WholeDelivery(200, answer_headers(exchange, attempt, answer), whole.body, whole.tree)
 
 
 async def stream_delivery(
-    exchange: Exchange, attempt: Attempt, answer: Answer, headers: dict[str, str], relay: Relay
+    exchange: Exchange, attempt: Attempt, answer: Answer, relay: Relay
 ) -> StreamDelivery:
     """Wait for a stream's first content, and only then ask who wants to look on.
 
@@ -112,8 +110,11 @@ async def stream_delivery(
     first = await until_content(exchange, attempt, answer, relay)
     is_events = not isinstance(relay, BinaryRelay)
     looking = start(exchange.gateway.hooks.watch_stream, exchange) if is_events else []
+    headers = answer_headers(exchange, attempt, answer)
     if is_events:
         headers["Content-Type"] = "application/json" if wants_array(exchange) else EVENTS
+    else:
+        headers |= binary_headers(answer)
     return StreamDelivery(
         headers,
         relay,
@@ -123,6 +124,15 @@ async def stream_delivery(
         Watchers(looking) if looking else None,
         carry_on,
     )
+
+
+def binary_headers(answer: Answer) -> dict[str, str]:
+    """Return what is to be said of bytes that pass as they are."""
+    headers = {"Content-Type": answer.headers.get("Content-Type", "application/octet-stream")}
+    length = answer.headers.get("Content-Length")
+    if length is not None and "Content-Encoding" not in answer.headers:
+        headers["Content-Length"] = length
+    return headers
 
 
 def wants_array(exchange: Exchange) -> bool:
