@@ -8,6 +8,7 @@ gateway looks at every exchange a few times a second. Knows tasks and times, and
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum, auto
 from math import inf
 
@@ -15,6 +16,8 @@ from aiohttp import web
 from attrs import define
 
 from aigw.pipeline.backlog import drop, unsent_bytes
+
+logger = logging.getLogger("aigw")
 
 TICK_S = 0.2
 
@@ -151,8 +154,11 @@ class Watchdog:
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for watch in tuple(self._watches):
-            watch.judge(now)
-            if self._client_write_s is not None:
-                watch.look_at_client(now, self._client_write_s)
         self._timer = loop.call_later(TICK_S, self._tick) if self._watches else None
+        for watch in tuple(self._watches):
+            try:
+                watch.judge(now)
+                if self._client_write_s is not None:
+                    watch.look_at_client(now, self._client_write_s)
+            except Exception:  # one that cannot be looked at must not leave all others unwatched
+                logger.exception("an exchange could not be looked at")

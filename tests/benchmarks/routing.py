@@ -81,6 +81,7 @@ async def main():
     gateway.make_app()
     endpoint = next(each for each in gateway.endpoints.values() if each.path == "/v1/chat/completions")
     request = make_mocked_request("POST", endpoint.path, headers={"Content-Type": "application/json"})
+    request.transport.get_write_buffer_size.return_value = 0
     rows = {"nothing": nothing, "plain loop": plain, "choice alone": chosen, "choice and attempt": routed}
     costs = dict.fromkeys(rows, float("inf"))
     for _ in range(5):
