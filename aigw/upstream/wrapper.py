@@ -11,6 +11,12 @@ from collections.abc import Iterable, Iterator
 from aigw.errors import GatewayError
 from aigw.upstream.provider import BaseProvider
 
+FOLLOWED = (
+    *("apis", "stream_usage", "done_optional", "forward_client_key", "forward_headers", "timeouts"),
+    *("hosted_tools", "compacts", "repeats_ids"),
+)
+"""What a wrapper says of itself is what the provider behind it says: all that BaseProvider lets one say."""
+
 
 class WrapperProvider(BaseProvider):
     """Stands in front of `provider`, which the gateway opens before it and closes after it.
@@ -21,14 +27,8 @@ class WrapperProvider(BaseProvider):
     def __init__(self, provider: BaseProvider, name: str) -> None:
         super().__init__(name)
         self.wraps = (provider,)
-        self.apis = provider.apis
-        self.stream_usage = provider.stream_usage
-        self.done_optional = provider.done_optional
-        self.forward_client_key = provider.forward_client_key
-        self.forward_headers = provider.forward_headers
-        self.timeouts = provider.timeouts
-        self.compacts = provider.compacts
-        self.repeats_ids = provider.repeats_ids
+        for setting in FOLLOWED:
+            setattr(self, setting, getattr(provider, setting))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.wraps[0]!r}, name={self.name!r})"
