@@ -24,6 +24,7 @@ from aigw.gateway import Gateway
 from aigw.hooks.spec import Plugin
 from aigw.hooks.table import PluginError
 from aigw.pipeline.exchange import Attempt, Exchange, Identity, Record
+from aigw.providers.reading import timeouts_of, transport_settings
 from aigw.upstream.chaos import ChaosProvider, Fault
 from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
@@ -59,6 +60,8 @@ __all__ = [
     "UpstreamError",
     "__version__",
     "make_app",
+    "timeouts_of",
+    "transport_settings",
 ]
 
 

@@ -13,8 +13,8 @@ from functools import partial
 import orjson
 
 from aigw.dialects.base import Sighting, StreamGrammar, Tree
+from aigw.dialects.fields import int_or_none, list_of, object_of, text_of
 from aigw.dialects.openai_chat.errors import encode_error, error_from_tree
-from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_of
 from aigw.dialects.openai_chat.grammar import CLOSING, DONE, encode_error_frame, parse
 from aigw.dialects.openai_chat.usage import read_usage
 from aigw.errors import GatewayError

@@ -13,15 +13,13 @@ from aigw.config import ProviderConfig
 from aigw.errors import ConfigError
 from aigw.hooks.registry import ProviderFactory
 from aigw.providers.environment import DEMO, first
-from aigw.providers.reading import read_options, timeouts_of
+from aigw.providers.reading import read_options, timeouts_of, transport_settings
 from aigw.providers.wrappers import WRAPPERS
 from aigw.upstream.catalog import CATALOG
 from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.key_pool import Key, KeyPool
 from aigw.upstream.provider import BaseProvider
-from aigw.upstream.transport.base import TransportSettings
-from aigw.upstream.transport.tls import make_ssl_context
 
 
 @frozen
@@ -74,7 +72,7 @@ def _http(name: str, section: ProviderConfig, env: Mapping[str, str]) -> Provide
         headers={header: value.reveal() for header, value in section.headers.items()},
         query=section.query,
         timeouts=timeouts_of(section),
-        settings=_transport_settings(name, section),
+        settings=transport_settings(name, section),
         forward_client_key=section.forward_client_key,
         forward_headers=section.forward_headers,
         transport=section.transport,
@@ -89,19 +87,3 @@ def _key_pool(section: ProviderConfig) -> KeyPool | None:
         return None
     keys = [Key(each.key.reveal(), each.name or "", each.weight) for each in section.api_keys]
     return KeyPool(keys, section.key_strategy)
-
-
-def _transport_settings(name: str, section: ProviderConfig) -> TransportSettings:
-    """Return how to reach a provider. Raises ConfigError on files of no use, sooner than its first call."""
-    settings = TransportSettings(
-        max_connections=section.pool.max_connections,
-        keepalive_s=section.pool.keepalive_s,
-        proxy=section.proxy.reveal() if section.proxy else None,
-        verify=section.tls.verify,
-        ca_file=section.tls.ca_file,
-        cert_file=section.tls.cert_file,
-        key_file=section.tls.key_file,
-        server_name=section.tls.server_name,
-    )
-    make_ssl_context(name, settings)
-    return settings

@@ -16,10 +16,11 @@ from aigw.dialects.anthropic.blocks import decode_block
 from aigw.dialects.anthropic.calls import decode_call
 from aigw.dialects.anthropic.citations import decode_citation, decode_citations
 from aigw.dialects.anthropic.content import PARTS
-from aigw.dialects.anthropic.fields import NAME, text_of
+from aigw.dialects.anthropic.fields import NAME
 from aigw.dialects.anthropic.opaque import carried, unpack
 from aigw.dialects.anthropic.reasoning import decode_redacted, decode_thinking
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_of
 from aigw.errors import ProtocolError
 from aigw.model import (
     AnnotationAdded,

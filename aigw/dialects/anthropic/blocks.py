@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from aigw.dialects.anthropic.citations import decode_citations, own_citations
-from aigw.dialects.anthropic.fields import NAME, keep, object_of, put, restore, text_of, text_or_none
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import object_of, put, text_of, text_or_none
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import (
     AudioPart,

@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
-from aigw.dialects.anthropic.fields import keep, restore, text_of
+from aigw.dialects.anthropic.fields import keep, restore
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import pack_call_id, unpack_call_id
+from aigw.dialects.fields import text_of
 from aigw.model import FunctionCall
 
 _CALL = frozenset(("type", "id", "name", "input"))

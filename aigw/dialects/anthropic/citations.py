@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aigw.dialects.anthropic.fields import NAME, list_of, text_or_none
+from aigw.dialects.anthropic.fields import NAME
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import list_of, text_or_none
 from aigw.model import Annotation, TextPart
 
 _RAW = f"{NAME}:@citation"

@@ -13,10 +13,11 @@ from attrs import evolve
 from aigw.dialects.anthropic.blocks import decode_block, encode_document, encode_image
 from aigw.dialects.anthropic.calls import decode_call, encode_call, encode_input
 from aigw.dialects.anthropic.citations import encode_citations
-from aigw.dialects.anthropic.fields import NAME, restore, text_of
+from aigw.dialects.anthropic.fields import NAME, restore
 from aigw.dialects.anthropic.opaque import carried, carrier
 from aigw.dialects.anthropic.reasoning import decode_redacted, decode_thinking, encode_for_client
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_of
 from aigw.model import (
     AudioPart,
     FilePart,

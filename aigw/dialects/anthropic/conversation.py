@@ -14,10 +14,11 @@ from attrs import define, evolve, field
 from aigw.dialects.anthropic.blocks import blocks_of, decode_block, decode_content, encode_parts
 from aigw.dialects.anthropic.calls import decode_id, encode_call, encode_id, encode_input
 from aigw.dialects.anthropic.content import decode_blocks
-from aigw.dialects.anthropic.fields import IN_PLACE, NAME, keep, restore, text_of
+from aigw.dialects.anthropic.fields import IN_PLACE, NAME, keep, restore
 from aigw.dialects.anthropic.reasoning import encode_for_provider
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import unpack_call_id
+from aigw.dialects.fields import text_of
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import (
     ForeignItem,

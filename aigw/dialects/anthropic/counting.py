@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aigw.dialects.anthropic.fields import int_or_none
 from aigw.dialects.anthropic.request import decode_request, encode_request
 from aigw.dialects.base import Encoded, Tree
+from aigw.dialects.fields import int_or_none
 from aigw.errors import ProtocolError
 from aigw.model import Request
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from aigw.dialects.anthropic.fields import text_of
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_of
 from aigw.errors import ClientError, ErrorKind, GatewayError, UpstreamError
 
 MAX_MESSAGE_CHARS = 2000

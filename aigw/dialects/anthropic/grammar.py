@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 
 from aigw.dialects.anthropic.errors import encode_error, error_from_tree
-from aigw.dialects.anthropic.fields import object_of
 from aigw.dialects.anthropic.usage import read_usage
 from aigw.dialects.base import Sighting, StreamGrammar, Tree
+from aigw.dialects.fields import object_of
 from aigw.errors import GatewayError, ProtocolError
 from aigw.wire.sse import encode_frame
 

@@ -6,17 +6,9 @@ from typing import Any
 
 from attrs import evolve
 
-from aigw.dialects.anthropic.fields import (
-    NAME,
-    int_or_none,
-    keep,
-    object_of,
-    put,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import int_or_none, object_of, put, text_of, text_or_none
 from aigw.model import ReasoningOptions, Request, ResponseFormat
 
 MIN_BUDGET_TOKENS = 1024

@@ -6,9 +6,10 @@ and keeps for us what must come back: see `opaque`.
 
 from __future__ import annotations
 
-from aigw.dialects.anthropic.fields import NAME, keep, restore, text_of, text_or_none
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.anthropic.opaque import ENCRYPTED, ID, IS_SUMMARY, SIGNATURE, pack, unpack
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_of, text_or_none
 from aigw.model import Reasoning
 from aigw.model.seal import for_client, seal, unseal
 

@@ -9,17 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.anthropic.conversation import Conversation, decode_messages, decode_system
-from aigw.dialects.anthropic.fields import (
-    NAME,
-    int_or_none,
-    keep,
-    list_of,
-    object_of,
-    put,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.anthropic.options import (
     decode_config_extras,
     decode_format,
@@ -35,6 +25,7 @@ from aigw.dialects.anthropic.tools import (
     forces_a_call,
 )
 from aigw.dialects.base import Encoded, Tree
+from aigw.dialects.fields import int_or_none, list_of, object_of, put, text_of, text_or_none
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import Request, Sampling
 

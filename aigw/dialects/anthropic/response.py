@@ -7,10 +7,11 @@ from typing import Any
 from aigw.dialects.anthropic.blocks import blocks_of
 from aigw.dialects.anthropic.content import decode_blocks, encode_items
 from aigw.dialects.anthropic.errors import error_from_tree
-from aigw.dialects.anthropic.fields import NAME, keep, restore, text_of, text_or_none
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.anthropic.finish import decode_finish, encode_finish
 from aigw.dialects.anthropic.usage import decode_tier, encode_tier, encode_usage, read_usage
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_of, text_or_none
 from aigw.errors import ClientError, ProtocolError
 from aigw.model import (
     Choice,

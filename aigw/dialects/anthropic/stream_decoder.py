@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 from aigw.dialects.anthropic.block_decoder import BlockDecoder
 from aigw.dialects.anthropic.errors import error_from_tree
-from aigw.dialects.anthropic.fields import keep, object_of, text_of, text_or_none
+from aigw.dialects.anthropic.fields import keep
 from aigw.dialects.anthropic.finish import decode_finish
 from aigw.dialects.anthropic.grammar import name_of, parse
 from aigw.dialects.anthropic.response import KNOWN_MESSAGE, unknown_reason
 from aigw.dialects.anthropic.usage import decode_tier, decode_usage
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import object_of, text_of, text_or_none
 from aigw.errors import ClientError, ErrorKind, GatewayError, ProtocolError, UpstreamError
 from aigw.model import (
     ChoiceFinished,

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aigw.dialects.anthropic.fields import (
-    NAME,
-    bool_or_none,
-    keep,
-    object_of,
-    put,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.anthropic.fields import NAME, keep, restore
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import bool_or_none, object_of, put, text_of, text_or_none
 from aigw.errors import ClientError
 from aigw.model import ForeignTool, ForeignToolChoice, FunctionTool, Request, Tool, ToolChoice
 

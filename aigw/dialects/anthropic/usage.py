@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aigw.dialects.anthropic.fields import int_or_none, keep, object_of, restore
+from aigw.dialects.anthropic.fields import keep, restore
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import int_or_none, object_of
 from aigw.model import Usage
 
 _KNOWN = frozenset(

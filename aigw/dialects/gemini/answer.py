@@ -9,17 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import object_of, text_of, text_or_none
 from aigw.dialects.gemini.candidate_decoder import CandidateDecoder
 from aigw.dialects.gemini.errors import error_from_tree
-from aigw.dialects.gemini.fields import (
-    NAME,
-    PROMPT_BLOCKED,
-    int_or_none,
-    keep,
-    object_of,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.gemini.fields import NAME, PROMPT_BLOCKED, int_or_none, keep
 from aigw.dialects.gemini.usage import decode_usage
 from aigw.errors import GatewayError, ProtocolError
 from aigw.model import (

@@ -11,16 +11,8 @@ from typing import Any
 import orjson
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import (
-    CALL_SCOPE,
-    NAME,
-    NO_ID,
-    keep,
-    object_at,
-    object_of,
-    restore,
-    text_of,
-)
+from aigw.dialects.fields import object_of, text_of
+from aigw.dialects.gemini.fields import CALL_SCOPE, NAME, NO_ID, keep, object_at, restore
 from aigw.dialects.gemini.parts import decode_part, encode_part, parts_of, put_signature
 from aigw.dialects.gemini.signatures import Sign
 from aigw.errors import ProtocolError

@@ -11,14 +11,9 @@ from typing import Any
 from attrs import evolve
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import object_of, synthetic_call_id, text_of
 from aigw.dialects.gemini.calls import decode_call
-from aigw.dialects.gemini.fields import (
-    NAME,
-    keep,
-    object_of,
-    synthetic_call_id,
-    text_of,
-)
+from aigw.dialects.gemini.fields import NAME, keep
 from aigw.dialects.gemini.finish import UNSPECIFIED, decode_finish
 from aigw.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_annotations
 from aigw.dialects.gemini.logprobs import decode_logprobs

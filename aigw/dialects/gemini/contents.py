@@ -12,19 +12,9 @@ from attrs import define, evolve, field
 
 from aigw.dialects.base import Tree
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.fields import synthetic_call_id, text_of
 from aigw.dialects.gemini.calls import decode_call, decode_output, encode_call, encode_output
-from aigw.dialects.gemini.fields import (
-    CONTENT,
-    CONTENT_SCOPE,
-    NAME,
-    ROLE,
-    camel,
-    keep,
-    object_at,
-    restore,
-    synthetic_call_id,
-    text_of,
-)
+from aigw.dialects.gemini.fields import CONTENT, CONTENT_SCOPE, NAME, ROLE, camel, keep, object_at, restore
 from aigw.dialects.gemini.parts import decode_part, decode_text, encode_part, parts_of
 from aigw.dialects.gemini.reasoning import encode_reasoning, extend
 from aigw.dialects.gemini.signatures import DUMMY, Sign, from_client, provider_sign

@@ -12,7 +12,8 @@ import struct
 from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
-from aigw.dialects.gemini.fields import camel, int_or_none, list_of, object_at, object_of, text_of
+from aigw.dialects.fields import list_of, object_of, text_of
+from aigw.dialects.gemini.fields import camel, int_or_none, object_at
 from aigw.dialects.gemini.parts import parts_of
 from aigw.dialects.gemini.request import encode_request
 from aigw.errors import ClientError, ErrorKind, ProtocolError

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import list_of, object_of, text_of
+from aigw.dialects.fields import list_of, object_of, text_of
 from aigw.errors import ClientError, ErrorKind, GatewayError, UpstreamError
 
 MAX_MESSAGE_CHARS = 2000

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from aigw.dialects.base import Sighting, StreamGrammar, Tree
+from aigw.dialects.fields import list_of, object_of
 from aigw.dialects.gemini.errors import encode_error, error_from_tree
-from aigw.dialects.gemini.fields import list_of, object_of
 from aigw.dialects.gemini.finish import UNSPECIFIED
 from aigw.dialects.gemini.usage import read_usage
 from aigw.errors import GatewayError, ProtocolError

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import NAME, int_or_none, list_of, object_of, text_or_none
+from aigw.dialects.fields import list_of, object_of, text_or_none
+from aigw.dialects.gemini.fields import NAME, int_or_none
 from aigw.model import Annotation
 
 GROUNDING = f"{NAME}:groundingMetadata"

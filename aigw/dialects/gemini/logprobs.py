@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import list_of, object_of, text_of
+from aigw.dialects.fields import list_of, object_of, text_of
 from aigw.model import JsonObject
 
 

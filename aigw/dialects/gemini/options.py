@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import NAME, camel, int_or_none, keep, list_of, object_at, restore, text_of
+from aigw.dialects.fields import list_of, text_of
+from aigw.dialects.gemini.fields import NAME, camel, int_or_none, keep, object_at, restore
 from aigw.dialects.gemini.schema import for_gemini, from_openapi
 from aigw.errors import ClientError
 from aigw.model import Extras, ReasoningOptions, Request, ResponseFormat, Sampling

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import list_of, object_of, text_of
+from aigw.dialects.fields import list_of, object_of, text_of
 from aigw.errors import ProtocolError
 
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,4})\]|\[(?:'([^']*)'|"([^"]*)")\]""")

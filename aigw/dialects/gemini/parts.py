@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import NAME, camel, keep, object_at, restore, text_of, text_or_none
+from aigw.dialects.fields import text_of, text_or_none
+from aigw.dialects.gemini.fields import NAME, camel, keep, object_at, restore
 from aigw.dialects.gemini.signatures import Sign, SignatureKind, standard_base64
 from aigw.model import (
     AudioPart,

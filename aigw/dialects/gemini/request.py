@@ -14,8 +14,9 @@ from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.fields import text_of
 from aigw.dialects.gemini.contents import SYSTEM_ROLES, decode_contents, encode_contents
-from aigw.dialects.gemini.fields import NAME, camel, keep, restore, text_of
+from aigw.dialects.gemini.fields import NAME, camel, keep, restore
 from aigw.dialects.gemini.options import config_of, decode_options, encode_options
 from aigw.dialects.gemini.parts import parts_of
 from aigw.dialects.gemini.tools import decode_tool_config, decode_tools, encode_tools

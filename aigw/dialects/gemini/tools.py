@@ -6,17 +6,8 @@ from typing import Any, Literal
 
 from aigw.dialects.base import Tree
 from aigw.dialects.dropped import lost_extras
-from aigw.dialects.gemini.fields import (
-    NAME,
-    camel,
-    keep,
-    list_of,
-    object_at,
-    object_of,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.fields import list_of, object_of, text_of, text_or_none
+from aigw.dialects.gemini.fields import NAME, camel, keep, object_at, restore
 from aigw.dialects.gemini.schema import for_gemini, from_openapi
 from aigw.errors import ClientError
 from aigw.model import (

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.gemini.fields import NAME, int_or_none, keep, list_of, object_of, restore
+from aigw.dialects.fields import list_of, object_of
+from aigw.dialects.gemini.fields import NAME, int_or_none, keep, restore
 from aigw.model import Usage
 
 _KNOWN = frozenset(

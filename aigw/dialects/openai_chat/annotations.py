@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import (
-    NAME,
-    int_or_none,
-    keep,
-    list_of,
-    object_of,
-    restore,
-    text_or_none,
-)
+from aigw.dialects.fields import int_or_none, list_of, object_of, text_or_none
+from aigw.dialects.openai_chat.fields import NAME, keep, restore
 from aigw.model import Annotation
 
 _KNOWN = frozenset(("type", "url_citation"))

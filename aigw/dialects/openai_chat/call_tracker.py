@@ -10,7 +10,8 @@ import orjson
 from attrs import define, field
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import LEGACY, int_or_none, keep, object_of, text_of
+from aigw.dialects.fields import int_or_none, object_of, text_of
+from aigw.dialects.openai_chat.fields import LEGACY, keep
 from aigw.dialects.openai_chat.messages import arguments_text
 from aigw.model import Extras
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import unpack_call_id
+from aigw.dialects.fields import int_or_none, list_of, object_of, synthetic_call_id, text_of, text_or_none
 from aigw.dialects.openai_chat.annotations import decode_annotations
 from aigw.dialects.openai_chat.call_tracker import Call, CallTracker
 from aigw.dialects.openai_chat.fields import (
@@ -20,14 +21,8 @@ from aigw.dialects.openai_chat.fields import (
     REASONING_DETAILS,
     REASONING_FIELDS,
     THINKING_PART,
-    int_or_none,
     keep,
-    list_of,
     logprobs_of,
-    object_of,
-    synthetic_call_id,
-    text_of,
-    text_or_none,
 )
 from aigw.dialects.openai_chat.finish import decode_finish
 from aigw.dialects.openai_chat.messages import KNOWN_MESSAGE, decode_image

@@ -10,17 +10,8 @@ from attrs import evolve
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import unpack_call_id
 from aigw.dialects.dropped import lost_extras
-from aigw.dialects.openai_chat.fields import (
-    LEGACY,
-    MESSAGE_SCOPE,
-    NAME,
-    STARTS_MESSAGE,
-    keep,
-    restore,
-    synthetic_call_id,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.fields import synthetic_call_id, text_of, text_or_none
+from aigw.dialects.openai_chat.fields import LEGACY, MESSAGE_SCOPE, NAME, STARTS_MESSAGE, keep, restore
 from aigw.dialects.openai_chat.messages import decode_assistant, encode_assistant, from_this_format, joins
 from aigw.dialects.openai_chat.opaque import OPAQUE_FIELDS, TO_PROVIDER
 from aigw.dialects.openai_chat.parts import decode_content, encode_part

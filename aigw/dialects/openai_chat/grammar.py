@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from aigw.dialects.base import Sighting, StreamGrammar, Tree
+from aigw.dialects.fields import list_of, object_of
 from aigw.dialects.openai_chat.errors import encode_error, error_from_tree
-from aigw.dialects.openai_chat.fields import list_of, object_of
 from aigw.dialects.openai_chat.usage import read_usage
 from aigw.errors import GatewayError, ProtocolError
 from aigw.wire.sse import encode_frame

@@ -15,6 +15,7 @@ from attrs import evolve
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import unpack_call_id
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.fields import int_or_none, list_of, object_of, synthetic_call_id, text_of, text_or_none
 from aigw.dialects.openai_chat.annotations import decode_annotations, encode_annotation
 from aigw.dialects.openai_chat.fields import (
     LEGACY,
@@ -22,14 +23,8 @@ from aigw.dialects.openai_chat.fields import (
     NAME,
     REASONING_FIELDS,
     THINKING_PART,
-    int_or_none,
     keep,
-    list_of,
-    object_of,
     restore,
-    synthetic_call_id,
-    text_of,
-    text_or_none,
 )
 from aigw.dialects.openai_chat.opaque import Reader, is_own
 from aigw.dialects.openai_chat.parts import decode_content, encode_part, media_from_url, url_of

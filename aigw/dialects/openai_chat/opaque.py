@@ -14,7 +14,8 @@ from attrs import evolve, frozen
 
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import pack_call_id
-from aigw.dialects.openai_chat.fields import NAME, REASONING_DETAILS, int_or_none, object_of, text_of
+from aigw.dialects.fields import int_or_none, object_of, text_of
+from aigw.dialects.openai_chat.fields import NAME, REASONING_DETAILS
 from aigw.model import FunctionCall, Reasoning
 from aigw.model.seal import for_client, seal, unseal
 

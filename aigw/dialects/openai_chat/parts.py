@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import NAME, keep, object_of, restore, text_of, text_or_none
+from aigw.dialects.fields import object_of, text_of, text_or_none
+from aigw.dialects.openai_chat.fields import NAME, keep, restore
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import (
     AudioPart,

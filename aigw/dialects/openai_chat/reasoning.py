@@ -13,13 +13,8 @@ from typing import Any
 from attrs import evolve
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import (
-    REASONING_DETAILS,
-    REASONING_FIELDS,
-    list_of,
-    object_of,
-    text_of,
-)
+from aigw.dialects.fields import list_of, object_of, text_of
+from aigw.dialects.openai_chat.fields import REASONING_DETAILS, REASONING_FIELDS
 from aigw.dialects.openai_chat.opaque import Reader, is_portable, items_from, seal_own
 from aigw.model import Extras, Reasoning, ReasoningDelta
 

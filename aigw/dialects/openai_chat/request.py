@@ -10,20 +10,10 @@ from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.fields import int_or_none, list_of, object_of, text_of, text_or_none
 from aigw.dialects.openai_chat.conversation import decode_messages, encode_messages
 from aigw.dialects.openai_chat.effort import effort_of
-from aigw.dialects.openai_chat.fields import (
-    EXTENSIONS,
-    MAX_TOKENS,
-    NAME,
-    int_or_none,
-    keep,
-    list_of,
-    object_of,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.openai_chat.fields import EXTENSIONS, MAX_TOKENS, NAME, keep, restore
 from aigw.dialects.openai_chat.tools import (
     decode_tool_choice,
     decode_tools,

@@ -7,18 +7,9 @@ from typing import Any
 from attrs import evolve
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import int_or_none, object_of, text_of, text_or_none
 from aigw.dialects.openai_chat.errors import error_from_tree
-from aigw.dialects.openai_chat.fields import (
-    LOGPROBS,
-    REASONING_DETAILS,
-    int_or_none,
-    keep,
-    logprobs_of,
-    object_of,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.openai_chat.fields import LOGPROBS, REASONING_DETAILS, keep, logprobs_of, restore
 from aigw.dialects.openai_chat.finish import decode_finish, encode_finish
 from aigw.dialects.openai_chat.messages import KNOWN_MESSAGE, decode_assistant, encode_assistant
 from aigw.dialects.openai_chat.opaque import TO_CLIENT

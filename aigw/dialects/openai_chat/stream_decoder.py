@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import int_or_none, text_or_none
 from aigw.dialects.openai_chat.choice_decoder import ChoiceDecoder
 from aigw.dialects.openai_chat.errors import error_from_tree
-from aigw.dialects.openai_chat.fields import NAME, int_or_none, keep, restore, text_or_none
+from aigw.dialects.openai_chat.fields import NAME, keep, restore
 from aigw.dialects.openai_chat.grammar import DONE, parse
 from aigw.dialects.openai_chat.usage import read_usage
 from aigw.errors import ClientError, ErrorKind, GatewayError, ProtocolError, UpstreamError

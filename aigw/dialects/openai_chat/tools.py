@@ -5,16 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import (
-    LEGACY,
-    NAME,
-    keep,
-    list_of,
-    object_of,
-    restore,
-    text_of,
-    text_or_none,
-)
+from aigw.dialects.fields import list_of, object_of, text_of, text_or_none
+from aigw.dialects.openai_chat.fields import LEGACY, NAME, keep, restore
 from aigw.errors import ClientError
 from aigw.model import (
     CustomTool,

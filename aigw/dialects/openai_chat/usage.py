@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import MAX_INT, int_or_none, keep, object_of, restore
+from aigw.dialects.fields import MAX_INT, int_or_none, object_of
+from aigw.dialects.openai_chat.fields import keep, restore
 from aigw.model import Usage
 
 _KNOWN = frozenset(

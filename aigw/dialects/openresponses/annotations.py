@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import int_or_none, list_of, text_of, text_or_none
+from aigw.dialects.fields import int_or_none, list_of, text_of, text_or_none
 from aigw.dialects.openresponses.fields import keep, restore
 from aigw.model import Annotation
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aigw.dialects.base import Tree
 from aigw.dialects.dropped import lost_extras
-from aigw.dialects.openai_chat.fields import text_of
-from aigw.dialects.openresponses.fields import NAME, OWN_REASONING, put, restore
+from aigw.dialects.fields import put, text_of
+from aigw.dialects.openresponses.fields import NAME, OWN_REASONING, restore
 from aigw.dialects.openresponses.output import encode_tool_output
 from aigw.dialects.openresponses.parts import encode_input, encode_text
 from aigw.model import (

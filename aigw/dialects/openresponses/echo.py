@@ -7,7 +7,7 @@ what it continues: of that only the side which keeps it knows, and it has told i
 from __future__ import annotations
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import int_or_none, object_of, text_of
+from aigw.dialects.fields import int_or_none, object_of, text_of
 from aigw.dialects.openresponses.fields import restore
 from aigw.dialects.openresponses.request import encode_text_options
 from aigw.dialects.openresponses.tools import encode_tool, encode_tool_choice

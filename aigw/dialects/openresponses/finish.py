@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import object_of, text_or_none
+from aigw.dialects.fields import object_of, text_or_none
 from aigw.model import FinishReason
 
 _INCOMPLETE = "incomplete"

@@ -11,7 +11,7 @@ import orjson
 from attrs import evolve
 
 from aigw.dialects.base import Passed, Tree
-from aigw.dialects.openai_chat.fields import int_or_none, object_of, text_or_none
+from aigw.dialects.fields import int_or_none, object_of, text_or_none
 from aigw.dialects.openai_events import RESPONSES
 from aigw.dialects.openresponses.failure import error_event, response_error
 from aigw.dialects.openresponses.fields import seconds_or_none

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from attrs import define, evolve, field
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import int_or_none, object_of, text_of
+from aigw.dialects.fields import int_or_none, object_of, text_of
 from aigw.dialects.openresponses.annotations import decode_annotation
 from aigw.dialects.openresponses.fields import NAME
 from aigw.dialects.openresponses.parts import decode_logprobs, decode_part

@@ -9,7 +9,7 @@ import orjson
 
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import unpack_call_id
-from aigw.dialects.openai_chat.fields import list_of, object_of, synthetic_call_id, text_of, text_or_none
+from aigw.dialects.fields import list_of, object_of, synthetic_call_id, text_of, text_or_none
 from aigw.dialects.openresponses.fields import NAME, OWN_REASONING, keep
 from aigw.dialects.openresponses.ids import own_id
 from aigw.dialects.openresponses.opaque import unpack

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from attrs import evolve
 
-from aigw.dialects.openai_chat.fields import text_or_none
+from aigw.dialects.fields import text_or_none
 from aigw.dialects.openresponses.fields import NAME
 from aigw.model import Reasoning
 from aigw.model.seal import for_client, seal

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aigw.dialects.base import Tree
 from aigw.dialects.call_ids import pack_call_id
-from aigw.dialects.openresponses.fields import NAME, put, restore
+from aigw.dialects.fields import put
+from aigw.dialects.openresponses.fields import NAME, restore
 from aigw.dialects.openresponses.ids import synthetic_item_id
 from aigw.dialects.openresponses.opaque import pack
 from aigw.dialects.openresponses.parts import encode_input, encode_output

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_of, text_or_none
+from aigw.dialects.fields import int_or_none, list_of, object_of, put, text_of, text_or_none
 from aigw.dialects.openai_chat.parts import media_from_url, url_of
 from aigw.dialects.openresponses.annotations import decode_annotations, encode_annotation
-from aigw.dialects.openresponses.fields import NAME, keep, put, restore
+from aigw.dialects.openresponses.fields import NAME, keep, restore
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import (
     AudioPart,

@@ -12,11 +12,11 @@ from typing import Any
 
 from aigw.dialects.base import Encoded, Tree
 from aigw.dialects.dropped import lost_extras
+from aigw.dialects.fields import int_or_none, list_of, object_of, put, text_or_none
 from aigw.dialects.openai_chat.effort import effort_of
-from aigw.dialects.openai_chat.fields import int_or_none, list_of, object_of, text_or_none
 from aigw.dialects.openresponses.checks import check_fields
 from aigw.dialects.openresponses.conversation import encode_items
-from aigw.dialects.openresponses.fields import EXTENSIONS, NAME, keep, put, restore
+from aigw.dialects.openresponses.fields import EXTENSIONS, NAME, keep, restore
 from aigw.dialects.openresponses.items import decode_item
 from aigw.dialects.openresponses.tools import (
     decode_tool_choice,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import text_or_none
 from aigw.dialects.openai_chat.errors import error_from_tree
-from aigw.dialects.openai_chat.fields import text_or_none
 from aigw.dialects.openresponses.echo import echo, said_by_provider
 from aigw.dialects.openresponses.fields import keep, seconds_or_none
 from aigw.dialects.openresponses.finish import Ending, decode_finish, encode_finish

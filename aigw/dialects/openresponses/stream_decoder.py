@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
+from aigw.dialects.fields import list_of, object_of, text_of, text_or_none
 from aigw.dialects.openai_chat.errors import error_from_tree
-from aigw.dialects.openai_chat.fields import list_of, object_of, text_of, text_or_none
 from aigw.dialects.openai_chat.grammar import DONE, parse
 from aigw.dialects.openresponses.fields import NAME, seconds_or_none
 from aigw.dialects.openresponses.finish import decode_finish

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import list_of, object_of, text_of, text_or_none
-from aigw.dialects.openresponses.fields import DEFAULT_STRICT, NAME, keep, put, restore
+from aigw.dialects.fields import list_of, object_of, put, text_of, text_or_none
+from aigw.dialects.openresponses.fields import DEFAULT_STRICT, NAME, keep, restore
 from aigw.errors import ClientError
 from aigw.model import (
     CustomTool,

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 
 from aigw.dialects.base import Tree
-from aigw.dialects.openai_chat.fields import object_of
+from aigw.dialects.fields import object_of
 from aigw.dialects.openai_events import read_token_usage
 from aigw.dialects.openresponses.fields import keep, restore
 from aigw.model import Usage

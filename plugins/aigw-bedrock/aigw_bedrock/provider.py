@@ -14,6 +14,7 @@ import orjson
 
 from aigw.dialects.endpoints import Api
 from aigw.errors import ErrorKind, UpstreamError
+from aigw.upstream.face import face_of
 from aigw.upstream.kind import fill_path
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
 from aigw.upstream.transport import make_transport
@@ -120,8 +121,7 @@ class BedrockProvider(BaseProvider):
 
     def face(self, model: str) -> BaseProvider:
         """Return this provider as it is for one model: with the formats that the model speaks."""
-        spoken = rule_for(model, self.rules).spoken & self.apis
-        return self if not spoken or spoken == self.apis else Face(self, spoken)
+        return face_of(self, rule_for(model, self.rules).spoken)
 
     def _invoke(self, call: Call) -> Outgoing:
         headers = call.headers
@@ -151,22 +151,6 @@ class BedrockProvider(BaseProvider):
                 kind=ErrorKind.UPSTREAM_PROTOCOL,
                 provider=self.name,
             ) from error
-
-
-class Face(BaseProvider):
-    """A provider with some of its formats only; all else is the provider's."""
-
-    def __init__(self, whole: BaseProvider, apis: frozenset[Api]) -> None:
-        super().__init__(whole.name, apis=apis)
-        self.stream_usage = whole.stream_usage
-        self.done_optional = whole.done_optional
-        self.forward_client_key = whole.forward_client_key
-        self.forward_headers = whole.forward_headers
-        self.timeouts = whole.timeouts
-        self._whole = whole
-
-    async def call(self, call: Call) -> Answer:
-        return await self._whole.call(call)
 
 
 def runtime_url(region: str) -> str:

@@ -13,12 +13,10 @@ from attrs import field, frozen
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
 
+from aigw import timeouts_of, transport_settings
 from aigw.config import Check, ProviderConfig, Secret, Wanted, structure
 from aigw.config.checks import base_url, filled
 from aigw.errors import ConfigError
-from aigw.upstream.provider import Timeouts
-from aigw.upstream.transport.base import TransportSettings
-from aigw.upstream.transport.tls import make_ssl_context
 from aigw_bedrock.keys import AwsKeys, ChainKeys, GivenKeys
 from aigw_bedrock.provider import BedrockProvider
 from aigw_bedrock.rules import ModelRule
@@ -87,8 +85,8 @@ def make_provider(name: str, section: ProviderConfig) -> BedrockProvider:
         apis=section.apis,
         headers={header: value.reveal() for header, value in section.headers.items()},
         query=section.query,
-        timeouts=_timeouts(section),
-        settings=_settings(name, section),
+        timeouts=timeouts_of(section),
+        settings=transport_settings(name, section),
         transport=section.transport,
     )
     made.forward_client_key = section.forward_client_key
@@ -116,23 +114,3 @@ def _authority(
 def _region_of(session: Session, env: Mapping[str, str]) -> str | None:
     named = next((env[name] for name in _REGION_VARIABLES if env.get(name)), None)
     return named or session.get_config_variable("region")
-
-
-def _timeouts(section: ProviderConfig) -> Timeouts:
-    given = section.timeouts
-    return Timeouts(given.connect_s, given.first_byte_s, given.read_s, given.total_s)
-
-
-def _settings(name: str, section: ProviderConfig) -> TransportSettings:
-    settings = TransportSettings(
-        max_connections=section.pool.max_connections,
-        keepalive_s=section.pool.keepalive_s,
-        proxy=section.proxy.reveal() if section.proxy else None,
-        verify=section.tls.verify,
-        ca_file=section.tls.ca_file,
-        cert_file=section.tls.cert_file,
-        key_file=section.tls.key_file,
-        server_name=section.tls.server_name,
-    )
-    make_ssl_context(name, settings)  # a file of no use is told at the start, not at the first call
-    return settings

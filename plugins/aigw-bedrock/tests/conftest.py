@@ -7,18 +7,13 @@ import struct
 from types import SimpleNamespace
 from zlib import crc32
 
-import anthropic
-import openai
 import pytest
 from aigw_bedrock import Bedrock
 from aiohttp import web
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
-import aigw.config
-from aigw.assemble import assemble
-from aigw.hooks.loader import Found
+from support.clouds import WHOLE, chat_clients, messages_clients, start_gateway, url_of
 
 ACCESS_KEY = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -94,18 +89,6 @@ def frames_of(*blocks, stop="end_turn"):
     last = {"stop_reason": stop, "stop_sequence": None}
     yield {"type": "message_delta", "delta": last, "usage": {"output_tokens": 7}}
     yield {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 12}}
-
-
-WHOLE = {
-    "id": "msg_bdrk_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5-20250929",
-    "content": [{"type": "text", "text": "Hello"}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 12, "output_tokens": 7},
-}
 
 
 class FakeBedrock:
@@ -186,7 +169,7 @@ async def bedrock(aiohttp_server):
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/{tail:.*}", fake.handle)
     server = await aiohttp_server(app)
-    fake.url = str(server.make_url("/")).rstrip("/")
+    fake.url = url_of(server)
     return fake
 
 
@@ -201,39 +184,21 @@ def serve(bedrock, aiohttp_server):
         }
         provider = {"kind": "bedrock", "base_url": bedrock.url, "options": options, **section}
         tree = {"providers": {"aws": provider}, "models": models or {"claude": f"aws/{CLAUDE}"}}
-        config = aigw.config.loads(tree, {}, known_providers=None)
-        installed = {"bedrock": Found("bedrock", "test", lambda: Bedrock)}
-        gateway = assemble(config, {}, installed=installed).gateway
-        server = await aiohttp_server(gateway.make_app())
-        return str(server.make_url("/")).rstrip("/")
+        return await start_gateway(aiohttp_server, Bedrock, tree)
 
     return start
 
 
 @pytest.fixture
 async def chat_client():
-    clients = []
-
-    def make(url):
-        clients.append(openai.AsyncOpenAI(base_url=url + "/v1", api_key="sk-caller", max_retries=0))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        await client.close()
+    async with chat_clients() as make:
+        yield make
 
 
 @pytest.fixture
 async def messages_client():
-    clients = []
-
-    def make(url):
-        clients.append(anthropic.AsyncAnthropic(base_url=url, api_key="sk-caller", max_retries=0))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        await client.close()
+    async with messages_clients() as make:
+        yield make
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from aigw.dialects.endpoints import Api
 from aigw.errors import ClientError, ErrorKind, ServerError
+from aigw.upstream.face import face_of
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
 from aigw.upstream.transport import make_transport
 from aigw.upstream.transport.base import Transport, TransportSettings
@@ -116,8 +117,7 @@ class VertexProvider(BaseProvider):
 
     def face(self, model: str) -> BaseProvider:
         """Return this provider as it is for one model: with the formats that the model speaks."""
-        spoken = spoken_by(split_model(model, self.publishers)[0]) & self.apis
-        return self if not spoken or spoken == self.apis else Face(self, spoken)
+        return face_of(self, spoken_by(split_model(model, self.publishers)[0]))
 
     def _url(self, path: str, token: Token) -> str:
         project = self._project or token.project
@@ -133,22 +133,6 @@ class VertexProvider(BaseProvider):
         )
         place = f"projects/{quote(project, safe=':')}/locations/{quote(self._location, safe='')}"
         return f"{self._base_url}/{place}/{path}" + (f"?{query}" if query else "")
-
-
-class Face(BaseProvider):
-    """A provider with some of its formats only; all else is the provider's."""
-
-    def __init__(self, whole: BaseProvider, apis: frozenset[Api]) -> None:
-        super().__init__(whole.name, apis=apis)
-        self.stream_usage = whole.stream_usage
-        self.done_optional = whole.done_optional
-        self.forward_client_key = whole.forward_client_key
-        self.forward_headers = whole.forward_headers
-        self.timeouts = whole.timeouts
-        self._whole = whole
-
-    async def call(self, call: Call) -> Answer:
-        return await self._whole.call(call)
 
 
 def host_of(location: str) -> str:

@@ -16,12 +16,10 @@ import google.auth
 from attrs import field, frozen
 from google.auth.exceptions import GoogleAuthError
 
+from aigw import timeouts_of, transport_settings
 from aigw.config import Check, ProviderConfig, Wanted, structure
 from aigw.config.checks import filled
 from aigw.errors import ConfigError
-from aigw.upstream.provider import Timeouts
-from aigw.upstream.transport.base import TransportSettings
-from aigw.upstream.transport.tls import make_ssl_context
 from aigw_vertex.provider import VertexProvider
 from aigw_vertex.tokens import SCOPES, GoogleTokens, Load
 
@@ -65,7 +63,7 @@ def make_provider(name: str, section: ProviderConfig) -> VertexProvider:
         problems.append(f"providers.{name}.api_key: wanted options.credentials_file; Vertex AI takes no keys")
     if options is None or problems:
         raise ConfigError(problems)
-    settings = _settings(name, section)
+    settings = transport_settings(name, section)
     made = VertexProvider(
         name,
         tokens=GoogleTokens(_load(name, options), name, proxy=settings.proxy),
@@ -77,7 +75,7 @@ def make_provider(name: str, section: ProviderConfig) -> VertexProvider:
         apis=section.apis,
         headers={header: value.reveal() for header, value in section.headers.items()},
         query=section.query,
-        timeouts=_timeouts(section),
+        timeouts=timeouts_of(section),
         settings=settings,
         transport=section.transport,
     )
@@ -120,23 +118,3 @@ def _load_default() -> tuple[Any, str | None]:
 
 def _first(names: tuple[str, ...]) -> str | None:
     return next((os.environ[name] for name in names if os.environ.get(name)), None)
-
-
-def _timeouts(section: ProviderConfig) -> Timeouts:
-    given = section.timeouts
-    return Timeouts(given.connect_s, given.first_byte_s, given.read_s, given.total_s)
-
-
-def _settings(name: str, section: ProviderConfig) -> TransportSettings:
-    settings = TransportSettings(
-        max_connections=section.pool.max_connections,
-        keepalive_s=section.pool.keepalive_s,
-        proxy=section.proxy.reveal() if section.proxy else None,
-        verify=section.tls.verify,
-        ca_file=section.tls.ca_file,
-        cert_file=section.tls.cert_file,
-        key_file=section.tls.key_file,
-        server_name=section.tls.server_name,
-    )
-    make_ssl_context(name, settings)  # a file of no use is told at the start, not at the first call
-    return settings

@@ -4,18 +4,13 @@ import json
 import time
 from types import SimpleNamespace
 
-import anthropic
 import jwt
-import openai
 import pytest
 from aigw_vertex import Vertex
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-
-import aigw.config
-from aigw.assemble import assemble
-from aigw.hooks.loader import Found
+from support.clouds import chat_clients, messages_clients, start_gateway, url_of
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(
@@ -122,7 +117,7 @@ async def google(aiohttp_server):
     app.router.add_post("/token", fake.token)
     app.router.add_post("/{tail:.*}", fake.vertex)
     server = await aiohttp_server(app)
-    fake.url = str(server.make_url("/")).rstrip("/")
+    fake.url = url_of(server)
     return fake
 
 
@@ -146,36 +141,18 @@ def serve(google, account_file, aiohttp_server):
         provider = {"kind": "vertex", "base_url": google.url, "options": options, **section}
         known = {"claude": "g/claude-sonnet-4-5@20250929", "gemini": "g/gemini-2.5-flash"}
         tree = {"providers": {"g": provider}, "models": models or known}
-        config = aigw.config.loads(tree, {}, known_providers=None)
-        installed = {"vertex": Found("vertex", "test", lambda: Vertex)}
-        gateway = assemble(config, {}, installed=installed).gateway
-        server = await aiohttp_server(gateway.make_app())
-        return str(server.make_url("/")).rstrip("/")
+        return await start_gateway(aiohttp_server, Vertex, tree)
 
     return start
 
 
 @pytest.fixture
 async def chat_client():
-    clients = []
-
-    def make(url):
-        clients.append(openai.AsyncOpenAI(base_url=url + "/v1", api_key="sk-caller", max_retries=0))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        await client.close()
+    async with chat_clients() as make:
+        yield make
 
 
 @pytest.fixture
 async def messages_client():
-    clients = []
-
-    def make(url):
-        clients.append(anthropic.AsyncAnthropic(base_url=url, api_key="sk-caller", max_retries=0))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        await client.close()
+    async with messages_clients() as make:
+        yield make

@@ -1,23 +1,12 @@
+"""Clients of any format at Vertex AI's models, whole and streamed."""
+
 import asyncio
 import json
-import re
-import tomllib
-from pathlib import Path
 
 import anthropic
-import openai
 import pytest
-from aigw_vertex import VertexProvider
-from aigw_vertex.publishers import split_model, spoken_by
-from aigw_vertex.section import make_provider
-from aigw_vertex.tokens import GivenTokens
-from google import genai
-from google.genai import errors as genai_errors
+from support.clouds import WHOLE, gemini_client
 from support.scripted import COMPLETION, USAGE_CHUNK, chunk, sse
-
-import aigw
-from aigw.config import ProviderConfig, Secret
-from aigw.dialects.endpoints import Api
 
 ASK = [{"role": "user", "content": "hi"}]
 PLACE = "/v1/projects/my-project/locations/europe-west1"
@@ -26,16 +15,6 @@ FLASH = PLACE + "/publishers/google/models/gemini-2.5-flash"
 TOOL = {"name": "weather", "description": "", "input_schema": {"type": "object", "properties": {}}}
 FUNCTION = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 TOOL_USE = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Köln"}}
-WHOLE = {
-    "id": "msg_vrtx_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5-20250929",
-    "content": [{"type": "text", "text": "Hello"}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 12, "output_tokens": 7},
-}
 EVENTS = (
     {"type": "message_start", "message": {**WHOLE, "content": [], "stop_reason": None}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -66,12 +45,6 @@ GENERATED = {
     },
     "modelVersion": "gemini-2.5-flash",
 }
-
-
-def gemini_client(url):
-    """Make Google's own client, the one that does not wait: it is used in a thread."""
-    options = genai.types.HttpOptions(base_url=url, api_version="v1beta")
-    return genai.Client(api_key="sk-caller", http_options=options)
 
 
 async def test_an_anthropic_client_reaches_claude_whole_and_streamed(google, serve, messages_client):
@@ -214,99 +187,6 @@ async def test_tokens_are_counted_where_no_model_is_in_the_path(google, serve, m
     assert seen.json["model"] == "claude-sonnet-4-5@20250929"
 
 
-def failing(status, word, message="no"):
-    return {"error": {"code": status, "message": message, "status": word}}
-
-
-@pytest.mark.parametrize(
-    ("status", "word", "wanted"),
-    [
-        (429, "RESOURCE_EXHAUSTED", (429, "rate_limit_error")),
-        (400, "INVALID_ARGUMENT", (400, "invalid_request_error")),
-        (404, "NOT_FOUND", (404, "not_found_error")),
-        (403, "PERMISSION_DENIED", (502, "api_error")),
-        (503, "UNAVAILABLE", (529, "overloaded_error")),
-        (500, "INTERNAL", (502, "api_error")),
-    ],
-)
-async def test_googles_failures_are_told_as_anthropic_would(
-    google, serve, messages_client, status, word, wanted
-):
-    google.answer(failing(status, word), status=status)
-    client = messages_client(await serve())
-    with pytest.raises(anthropic.APIStatusError) as caught:
-        await client.messages.create(model="claude", max_tokens=9, messages=ASK)
-    assert (caught.value.status_code, caught.value.body["error"]["type"]) == wanted
-    assert "RESOURCE" not in json.dumps(caught.value.body)
-
-
-async def test_another_provider_answers_where_vertex_is_busy(google, serve, chat_client):
-    google.answer(failing(429, "RESOURCE_EXHAUSTED"), status=429)
-    targets = ["g/claude-x", {"provider": "demo", "model": "x", "weight": 0}]
-    client = chat_client(await serve(models={"claude": {"targets": targets}, "demo": "demo/x"}))
-    for model in ("claude", "demo"):
-        assert (await client.chat.completions.create(model=model, messages=ASK)).choices[0].message.content
-    assert [seen.path.rpartition("/")[2] for seen in google.seen] == ["claude-x:rawPredict"]
-
-
-async def test_failures_in_a_list_and_their_delay_reach_a_chat_client(google, serve, chat_client):
-    tree = failing(429, "RESOURCE_EXHAUSTED", "slow down")
-    tree["error"]["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]
-    google.answer([tree], status=429)
-    client = chat_client(await serve())
-    with pytest.raises(openai.RateLimitError, match="slow down") as caught:
-        await client.chat.completions.create(model="gemini", messages=ASK)
-    assert caught.value.response.headers["retry-after"] == "7"
-
-
-async def test_anthropics_own_failures_and_geminis_are_left_as_they_are(google, serve, messages_client):
-    own = {
-        "type": "error",
-        "error": {"type": "invalid_request_error", "message": "prompt is too long: 9 > 8"},
-    }
-    google.answer(own, status=400)
-    url = await serve()
-    with pytest.raises(anthropic.BadRequestError, match="too long"):
-        await messages_client(url).messages.create(model="claude", max_tokens=9, messages=ASK)
-    google.answers.clear()
-    google.answer([failing(400, "INVALID_ARGUMENT", "wrong")], status=400)
-    client = gemini_client(url)
-    with pytest.raises(genai_errors.ClientError, match="INVALID_ARGUMENT"):
-        await asyncio.to_thread(client.models.generate_content, model="gemini", contents="hi")
-    client.close()
-
-
-@pytest.mark.parametrize(
-    ("model", "publisher", "name", "spoken"),
-    [
-        ("gemini-2.5-pro", "google", "gemini-2.5-pro", {"gemini", "chat"}),
-        ("google/gemini-2.5-pro", "google", "gemini-2.5-pro", {"gemini", "chat"}),
-        ("claude-opus-4-1@20250805", "anthropic", "claude-opus-4-1@20250805", {"messages"}),
-        ("deepseek-v3.1-maas", "deepseek-ai", "deepseek-v3.1-maas", {"chat"}),
-        ("zai-org/glm-5-maas", "zai-org", "glm-5-maas", {"chat"}),
-        ("mine-1", "anthropic", "mine-1", {"messages"}),
-        ("unheard-of", "google", "unheard-of", {"gemini", "chat"}),
-    ],
-)
-def test_publishers_are_known_by_model_names(model, publisher, name, spoken):
-    assert split_model(model, {"mine-*": "anthropic"}) == (publisher, name)
-    assert spoken_by(publisher) == {Api(each) for each in spoken}
-
-
-@pytest.mark.parametrize(
-    ("location", "host"),
-    [
-        (None, "aiplatform.googleapis.com"),
-        ("global", "aiplatform.googleapis.com"),
-        ("us-central1", "us-central1-aiplatform.googleapis.com"),
-        ("eu", "aiplatform.eu.rep.googleapis.com"),
-    ],
-)
-def test_the_location_names_the_host(location, host):
-    options = {} if location is None else {"location": location}
-    assert f"'https://{host}/v1'" in repr(make_provider("g", ProviderConfig(kind="vertex", options=options)))
-
-
 async def test_a_model_cannot_leave_its_place_in_the_path(google, serve, messages_client):
     google.answer(WHOLE)
     client = messages_client(await serve(models={"odd": "g/anthropic/../../x?y#z", "dots": "g/anthropic/.."}))
@@ -315,91 +195,3 @@ async def test_a_model_cannot_leave_its_place_in_the_path(google, serve, message
     assert google.seen[0].path == path
     with pytest.raises(anthropic.NotFoundError):
         await client.messages.create(model="dots", max_tokens=9, messages=ASK)
-
-
-@pytest.mark.parametrize(
-    ("options", "more", "said"),
-    [
-        ({"location": "a/b"}, {}, "providers.g.options.location"),
-        ({"projekt": "x"}, {}, "projekt"),
-        ({"credentials_file": "nowhere.json"}, {}, "options.credentials_file"),
-        ({"publishers": {"x": ""}}, {}, "options.publishers.x"),
-        ({}, {"api_key": Secret("shh-secret")}, "takes no keys"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_named(options, more, said):
-    with pytest.raises(aigw.ConfigError) as caught:
-        make_provider("g", ProviderConfig(kind="vertex", options=options, **more))
-    assert said in str(caught.value)
-    assert "shh-secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "shh-secret",
-        '"shh-secret"',
-        '{"type": "shh-secret"}',
-        '{"type": "service_account", "private_key": "shh"}',
-    ],
-)
-def test_a_file_of_no_use_stops_the_start_and_is_not_quoted(tmp_path, content):
-    (tmp_path / "f").write_text(content)
-    with pytest.raises(aigw.ConfigError, match="credentials_file") as caught:
-        make_provider("g", ProviderConfig(kind="vertex", options={"credentials_file": str(tmp_path / "f")}))
-    assert "shh" not in str(caught.value)
-
-
-async def test_settings_of_the_section_are_honoured(google, serve, messages_client, account_file):
-    made = make_provider(
-        "g",
-        ProviderConfig(
-            kind="vertex",
-            options={"credentials_file": str(account_file)},
-            apis=("all",),
-            proxy=Secret("http://user:shh@proxy.internal:3128"),
-            forward_headers=("X-Vertex-AI-LLM-Request-Type",),
-            stream_usage="never",
-        ),
-    )
-    assert type(made._transport).__name__ == "AiohttpTransport"
-    assert made.apis == {Api.CHAT, Api.GEMINI, Api.MESSAGES}
-    assert made._tokens._proxy == "http://user:shh@proxy.internal:3128"
-    assert "shh" not in repr(made) + repr(vars(made)["_tokens"])
-    face = made.face("claude-x")
-    assert (face.name, face.apis, face.forward_headers) == ("g", {Api.MESSAGES}, made.forward_headers)
-    google.answer(WHOLE)
-    client = messages_client(await serve(headers={"X-Extra": "1"}, query={"a": "b"}, api_version="v1beta1"))
-    await client.messages.create(model="claude", max_tokens=9, messages=ASK)
-    assert google.seen[0].headers["X-Extra"] == "1"
-    assert google.seen[0].path.startswith("/v1beta1/projects/my-project/locations/europe-west1/publishers/")
-    assert google.seen[0].path.endswith(":rawPredict?a=b")
-
-
-def test_every_example_of_the_readme_is_read(account_file, monkeypatch):
-    monkeypatch.chdir(account_file.parent)
-    account_file.rename("service-account.json")
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    blocks = re.findall(r"```(toml|python)\n(.*?)```", text, re.DOTALL)
-    assert {kind for kind, _ in blocks} == {"toml", "python"}
-    for kind, block in blocks:
-        if kind == "python":
-            exec(block, {})
-            continue
-        config = aigw.config.loads(tomllib.loads(block), {}, known_providers=None)
-        assert make_provider("google", config.providers["google"]).name == "google"
-
-
-async def test_a_token_of_ones_own_needs_a_project_said(google):
-    made = VertexProvider("g", tokens=GivenTokens(lambda: "t"), base_url=google.url)
-    await made.open()
-    from multidict import CIMultiDict
-
-    from aigw.dialects.endpoints import generation
-    from aigw.upstream.provider import Call
-
-    endpoint = generation(Api.MESSAGES, stream=False)
-    call = Call(endpoint, "claude-x", "/v1/messages", CIMultiDict(), b"{}")
-    with pytest.raises(aigw.GatewayError, match=r"options\.project"):
-        await made.call(call)
-    await made.close()
