@@ -7,6 +7,7 @@ import yaml
 
 from aigw import cli
 from aigw.config import load
+from aigw.stores.choose import default_path
 
 FOLDER = "docker"
 
@@ -123,7 +124,18 @@ def test_compose_builds_from_the_root_with_files_that_exist(compose, examples, r
     assert (folder / service["build"]["context"]).resolve() == root.resolve()
     assert (root / service["build"]["dockerfile"]).is_file()
     assert (folder / service["env_file"]).is_file()
-    assert [(folder / volume.split(":")[0]).is_file() for volume in service["volumes"]] == [True]
+    config, state = service["volumes"]
+    assert (folder / config.split(":")[0]).is_file()
+    assert state.split(":")[0] in compose["volumes"]
+
+
+def test_responses_are_kept_where_the_user_may_write_and_compose_has_a_volume(compose, examples):
+    text = (examples / FOLDER / "Dockerfile").read_text()
+    folder = default_path(
+        {"XDG_STATE_HOME": re.search(r"^ENV XDG_STATE_HOME=(\S+)$", text, re.MULTILINE)[1]}
+    ).parent
+    assert f"install -d -o 10001 -m 700 {folder}" in text
+    assert compose["services"]["aigw"]["volumes"][1].split(":")[1] == str(folder)
 
 
 def test_compose_gives_the_container_no_rights_and_time_to_drain(compose):
