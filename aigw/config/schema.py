@@ -142,6 +142,7 @@ class AuthConfig:
 class TimeoutsConfig:
     """How long an upstream may take; read_s is the silence between two reads, total_s the whole call.
 
+    first_byte_s: until the head of its answer, connecting included.
     first_token_s: until a stream's first content; None gives it first_byte_s from its head on.
     """
 

@@ -55,7 +55,7 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
         await run(hooks.before_call, exchange, attempt, outgoing)
     loop = asyncio.get_running_loop()
     watch = exchange.watch
-    head_by = attempt.started_at + provider.timeouts.connect_s + provider.timeouts.first_byte_s
+    head_by = attempt.started_at + provider.timeouts.first_byte_s
     watch.deadline_at = min(head_by, attempt.first_token_by) if exchange.stream else head_by
     watch.hard_deadline_at = attempt.started_at + (provider.timeouts.total_s or inf)
     try:

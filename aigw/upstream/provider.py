@@ -158,9 +158,9 @@ class IteratorAnswer(Answer):
 class Timeouts:
     """How long to wait for a provider, in seconds; None means without limit.
 
-    connect_s: for a connection. first_byte_s: from there until the head of the answer. read_s: between two
-    reads of its body. total_s: for the whole answer. first_token_s: from the call to a stream's first
-    content.
+    connect_s: for a connection. first_byte_s: from the call to the head of the answer, connecting included.
+    read_s: between two reads of its body. total_s: for the whole answer. first_token_s: from the call to a
+    stream's first content.
     """
 
     connect_s: float = 10.0

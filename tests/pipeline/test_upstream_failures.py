@@ -170,7 +170,7 @@ async def test_a_whole_answer_that_is_cut_is_a_502(ask, upstream):
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_provider_that_says_nothing_is_given_up_in_time(upstream, serve, http, stream):
     gateway = aigw.Gateway()
-    timeouts = aigw.Timeouts(connect_s=0.1, first_byte_s=0.1)
+    timeouts = aigw.Timeouts(first_byte_s=0.1)
     gateway.models.register("m", aigw.Provider(upstream.url, name="up", timeouts=timeouts))
     upstream.raw(HANG)
     url = await serve(gateway)
