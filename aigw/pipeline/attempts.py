@@ -57,7 +57,7 @@ async def attempt(
     clock = exchange.gateway.router.clock
     made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, loop.time())
     exchange.attempts.append(made)
-    lease = state.begin(clock(), seat.limiter)
+    lease = made.lease = state.begin(clock(), seat.limiter)
     tokens = 0
     try:
         response = await handler(exchange.request)
@@ -102,12 +102,26 @@ def judge(exchange: Exchange, made: Attempt, lease: Lease, now: float) -> None:
     if made.error is not None:
         state.failed(now, lease, made.error)
         return
+    if made.counted:
+        return
     state.succeeded(now, lease)
-    if not exchange.stream:
-        if made.first_byte_s is not None:
-            state.wholes.observe(now, made.first_byte_s)
-    elif exchange.first_token_s is not None:
-        state.streams.observe(now, exchange.started_at + exchange.first_token_s - made.started_at)
+    if not exchange.stream and made.first_byte_s is not None:
+        state.wholes.observe(now, made.first_byte_s)
+
+
+def begun_well(exchange: Exchange, made: Attempt, now: float) -> None:
+    """Count a stream as a good answer once it has said something: its end may be far.
+
+    A target on trial is back by it, and how soon it spoke is known. Should it break later, that counts, too.
+    """
+    lease = made.lease
+    if lease is None or made.counted:
+        return
+    made.counted = True
+    lease.state.succeeded(now, lease)
+    lease.renew()
+    if exchange.first_token_s is not None:
+        lease.state.streams.observe(now, exchange.started_at + exchange.first_token_s - made.started_at)
 
 
 def interrupted(exchange: Exchange, made: Attempt) -> GatewayError | None:

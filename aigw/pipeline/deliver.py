@@ -22,6 +22,7 @@ from aigw.dialects.endpoints import Api
 from aigw.dialects.opaque import OpaqueDecoder, OpaqueEncoder
 from aigw.errors import ErrorKind, GatewayError, UpstreamError
 from aigw.hooks.table import start
+from aigw.pipeline.attempts import begun_well
 from aigw.pipeline.carry_on import carrier, splice_of
 from aigw.pipeline.continued import is_continued
 from aigw.pipeline.exchange import EXCHANGE, Attempt, Exchange, bound_for_model
@@ -53,7 +54,10 @@ async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Prepare what the client is to get, or raise what makes another target necessary."""
     exchange = bound_for_model(request)
     if exchange is not None:
-        exchange.delivery = await prepared(exchange, exchange.attempts[-1])
+        attempt = exchange.attempts[-1]
+        exchange.delivery = await prepared(exchange, attempt)
+        if exchange.stream:
+            begun_well(exchange, attempt, exchange.gateway.router.clock())
     return await handler(request)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aigw.gateway import Gateway
     from aigw.pipeline.watchdog import Watch
     from aigw.relay.delivery import Delivery, Keeper
+    from aigw.routing.health import Lease
     from aigw.routing.seats import Trace
 
 
@@ -59,6 +60,7 @@ class Attempt:
     """One call to one target. endpoint: the format it is spoken to in, the client's own or another.
 
     key: the name of the credential it was made with, of a provider that has several.
+    lease: its place among those that its target answers. counted: its good beginning has been told there.
     """
 
     target: Target
@@ -70,6 +72,8 @@ class Attempt:
     error: GatewayError | None = None
     first_byte_s: float | None = None
     key: str | None = None
+    lease: Lease | None = field(default=None, repr=False)
+    counted: bool = False
 
     @property
     def first_token_by(self) -> float:

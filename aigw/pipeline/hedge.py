@@ -15,7 +15,7 @@ from aiohttp import web
 from attrs import define
 
 from aigw.errors import GatewayError, UpstreamError
-from aigw.pipeline.attempts import conclude, interrupted, judge, used_tokens
+from aigw.pipeline.attempts import begun_well, conclude, interrupted, judge, used_tokens
 from aigw.pipeline.call import begin_call
 from aigw.pipeline.choose import Plan
 from aigw.pipeline.deliver import prepared
@@ -66,7 +66,7 @@ def enter(exchange: Exchange, seat: Seat) -> Contender:
     exchange.attempts.append(made)
     own = copy(exchange)
     own.attempts = [made]
-    lease = seat.state.begin(gateway.router.clock(), seat.limiter)
+    lease = made.lease = seat.state.begin(gateway.router.clock(), seat.limiter)
     task = asyncio.create_task(_until_content(own, made))
     own.watch = Watch(exchange.request, task, attached=False)
     gateway.watchdog.add(own.watch)
@@ -133,6 +133,8 @@ async def _win(exchange: Exchange, winner: Contender, losers: list[Contender]) -
         await _give_up(exchange, losers)
         _adopt(exchange, winner)
         assert own.delivery is not None  # noqa: S101 - it has won with it
+        if exchange.stream:
+            begun_well(exchange, made, clock())
         response = await own.delivery.send(exchange)
         tokens = used_tokens(exchange)
         judge(exchange, made, winner.lease, clock())

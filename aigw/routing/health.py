@@ -73,6 +73,10 @@ class Lease:
     generation: int
     is_probe: bool
 
+    def renew(self) -> None:
+        """Go on as an attempt of the state as it is now: what began on trial is one like all others."""
+        self.generation, self.is_probe = self.state.breaker.generation, False
+
 
 @define(eq=False)
 class TargetState:

@@ -8,7 +8,7 @@ from support.answers import error_of
 from support.scripted import COMPLETION, CUT, HANG, HELLO, ScriptedUpstream, chunk, sse
 
 import aigw
-from aigw.config import Config, RetryConfig, RoutingConfig
+from aigw.config import Config, HealthConfig, RetryConfig, RoutingConfig
 from aigw.routing.breaker import Circuit
 from aigw.upstream.target import Group, Policy
 
@@ -259,3 +259,35 @@ async def test_whole_answers_come_as_they_are(make, upstream, serve, http):
     async with http.post(await serve(make()) + PATH, json=ASK) as response:
         assert await response.json() == COMPLETION
         assert "x-aigw-fallback" not in response.headers
+
+
+async def test_a_target_on_trial_is_back_as_soon_as_its_stream_speaks(make, upstream, serve, http):
+    health = HealthConfig(consecutive_failures=1, open_s=0.05, slow_start_s=0.0)
+    gateway = make(lone=True, health=health, retry=RetryConfig(retries=0))
+    url = await serve(gateway)
+    upstream.answer(NO, 503)
+    await ask(http, url)
+    state = gateway.router.board.state(gateway.models.resolve("m").targets[0])
+    assert state.breaker.circuit is Circuit.OPEN
+    await asyncio.sleep(0.06)
+    upstream.scripts.clear()
+    upstream.stream(sse(chunk("Hel"), done=False), HANG)
+    async with http.post(url + PATH, json={**ASK, "stream": True}) as response:
+        assert response.status == 200
+        await response.content.readany()
+        assert state.breaker.circuit is Circuit.CLOSED
+        assert state.in_flight == 1
+        upstream.scripts.clear()
+        upstream.answer()
+        other, _ = await ask(http, url)
+        assert other.status == 200
+
+
+async def test_a_stream_that_breaks_later_counts_against_its_target(make, upstream, serve, http, eventually):
+    health = HealthConfig(consecutive_failures=2, min_requests=1000)
+    gateway = make(lone=True, health=health, retry=RetryConfig(retries=0))
+    url = await serve(gateway)
+    upstream.stream(sse(chunk("Hel"), done=False), CUT)
+    await ask(http, url, stream=True)
+    state = gateway.router.board.state(gateway.models.resolve("m").targets[0])
+    await eventually(lambda: state.breaker.consecutive == 1)
