@@ -81,9 +81,7 @@ class Provider(BaseProvider):
         self._queries = {api: urlencode({**query_for(row, api), **(query or {})}) for api in row.queries}
         settings = settings or TransportSettings()
         settings = evolve(settings, proxy=proxy) if proxy else settings
-        if transport is None or isinstance(transport, str):
-            transport = make_transport(transport, self.name, settings, self.timeouts.connect_s)
-        self._transport = transport
+        self._transport = make_transport(transport, self.name, settings, self.timeouts.connect_s)
         self._paths: dict[str, str] = {}
 
     def __repr__(self) -> str:

@@ -208,8 +208,7 @@ async def test_what_a_compaction_returned_begins_a_new_chain(upstream, talk, url
     upstream.answer()
     upstream.stream(HELLO)
     async with http.post(url + "/compact", json={"model": "m", "input": "a long story"}) as answer:
-        if answer.status in {404, 405}:
-            pytest.skip("there is no compaction here")
+        assert answer.status == 200
         window = (await answer.json())["output"]
     await talk.response([*window, {"role": "user", "content": "go on"}], store=False)
     assert said(upstream.seen[-1])[-1] == "go on"

@@ -15,13 +15,17 @@ TRANSPORTS: dict[str, Callable[[str, TransportSettings, float], Transport]] = {
 
 
 def make_transport(
-    name: str | None, provider: str, settings: TransportSettings, connect_s: float
+    wanted: Transport | str | None, provider: str, settings: TransportSettings | None, connect_s: float
 ) -> Transport:
-    """Return the HTTP client of this name; by default our own pool, which speaks to origins only.
+    """Return the HTTP client a provider is to use.
 
+    wanted: one of its own, or a name; by default our own pool, which speaks to origins only.
     Raises ValueError for a name that is none, and for the pool where a proxy is set.
     """
-    name = name or ("aiohttp" if settings.proxy else "pool")
+    if wanted is not None and not isinstance(wanted, str):
+        return wanted
+    settings = settings or TransportSettings()
+    name = wanted or ("aiohttp" if settings.proxy else "pool")
     if name not in TRANSPORTS:
         raise ValueError(f'transport: got "{name}", wanted one of {", ".join(TRANSPORTS)}')
     if name == "pool" and settings.proxy:

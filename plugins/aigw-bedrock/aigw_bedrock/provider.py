@@ -78,10 +78,7 @@ class BedrockProvider(BaseProvider):
         self._mantle_url = (mantle_url or base_url or f"https://bedrock-mantle.{region}.api.aws").rstrip("/")
         self._headers = dict(headers or {})
         self._query = urlencode(query or {})
-        if transport is None or isinstance(transport, str):
-            settings = settings or TransportSettings()
-            transport = make_transport(transport, name, settings, self.timeouts.connect_s)
-        self._transport = transport
+        self._transport = make_transport(transport, name, settings, self.timeouts.connect_s)
 
     def __repr__(self) -> str:
         return f"BedrockProvider({self.name!r}, {self._runtime_url!r})"

@@ -68,10 +68,7 @@ class VertexProvider(BaseProvider):
         self._base_url = (base_url or f"https://{host_of(location)}").rstrip("/") + f"/{api_version}"
         self._headers = dict(headers or {})
         self._query = dict(query or {})
-        if transport is None or isinstance(transport, str):
-            settings = settings or TransportSettings()
-            transport = make_transport(transport, name, settings, self.timeouts.connect_s)
-        self._transport = transport
+        self._transport = make_transport(transport, name, settings, self.timeouts.connect_s)
 
     def __repr__(self) -> str:
         return f"VertexProvider({self.name!r}, {self._base_url!r}, location={self._location!r})"
