@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.dialects.endpoints import ENDPOINTS, LISTINGS, TARGETS
+from aigw.dialects.endpoints import ENDPOINTS, LISTINGS, TARGETS, Endpoint
 from aigw.pages import health, list_models, list_targets, live, ready, show_model
 from aigw.pipeline.admit import admit
 from aigw.pipeline.auth import auth
@@ -32,7 +32,7 @@ from aigw.pipeline.rewrite import rewrite
 from aigw.pipeline.route import route
 from aigw.responses.background_pages import BACKGROUND_PAGES
 from aigw.responses.conversations import CONVERSATION_PAGES
-from aigw.responses.converse import converse
+from aigw.responses.converse import SERVED, converse
 from aigw.responses.pages import RESPONSE_PAGES
 from aigw.responses.websocket import WEBSOCKET_PAGES
 
@@ -71,15 +71,24 @@ def build(gateway: Gateway) -> web.Application:
     for method, path, own in gateway.registry.routes:
         app.router.add_route(method, path, own)
     gateway.registry.finish(app)
-    gateway.links = linked()
+    gateway.links = linked(gateway)
     app.on_shutdown.append(gateway.drain_on_shutdown)
     app.cleanup_ctx.append(gateway.running)
     return app
 
 
-def linked() -> Handler:
-    """Return the links behind `boundary` as one handler, for turns that are no HTTP request of their own."""
+def linked(gateway: Gateway, endpoint: Endpoint | None = None) -> Handler:
+    """Return the links behind `boundary` as one handler: of an endpoint, those that have work to do there.
+
+    Without one they are for turns that are no HTTP request of their own.
+    """
+    idle: set[object] = set()
+    if endpoint is not None and endpoint.path not in SERVED:
+        idle.add(converse)
+    if not gateway.hooks.rewrite_request:
+        idle.add(rewrite)
     handler: Handler = answer
     for link in reversed(CHAIN[1:]):
-        handler = partial(link, handler=handler)
+        if link not in idle:
+            handler = partial(link, handler=handler)
     return handler

@@ -28,7 +28,6 @@ from aigw.hooks.loader import Found, discover
 from aigw.providers import DEMO, make_providers
 from aigw.registration import register_models
 from aigw.stores.choose import default_path
-from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.provider import BaseProvider
 
@@ -141,6 +140,8 @@ def _demo_if_alone(gateway: Gateway, providers: dict[str, BaseProvider]) -> tupl
     """With no provider at all the demo provider answers for every model, and start-up says so."""
     if providers or gateway.models.providers or gateway.models.entries:
         return ()
+    from aigw.upstream.demo import DemoProvider  # noqa: PLC0415 - who has a provider needs none of it
+
     demo = providers[DEMO] = DemoProvider(DEMO)
     gateway.models.register("demo", demo)
     gateway.models.register("*", demo)

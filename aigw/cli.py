@@ -19,12 +19,12 @@ from aigw.assemble import Assembled, as_worker, assemble, check_exposure, on_dis
 from aigw.builtin import builtins
 from aigw.config import Config
 from aigw.errors import ConfigError
-from aigw.explain.command import explain, explain_flags
+from aigw.explain.flags import explain_flags
 from aigw.hooks.loader import discover, order, try_each, unknown_disabled
 from aigw.hooks.table import HOOK_NAMES, Hooks, PluginError
-from aigw.supervisor import supervise
 from aigw.upstream.catalog import CATALOG
 from aigw.version import __version__
+from aigw.worker import WORKER
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     explaining = commands.add_parser("explain", help="say what would become of a request; calls nobody")
     _config_flag(explaining, default=argparse.SUPPRESS)
     explain_flags(explaining)
-    explaining.set_defaults(run=lambda options: explain(options, configured(options), os.environ))
+    explaining.set_defaults(run=explain)
     return top
 
 
@@ -87,11 +87,15 @@ def _serve_flags(target: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT, then drain."""
+    """Run until SIGTERM or SIGINT, then drain. Several workers take up what is written anew at SIGHUP."""
     config = configured(options)
     if options.reload or config.server.workers > 1:
+        from aigw.supervisor import supervise  # noqa: PLC0415 - a worker, and who serves alone, needs none
+
         _announced(config)  # a mistake is told once, here, and not by each worker
-        return supervise(config, options.config, _flags(options), reload=options.reload)
+        return supervise(
+            config, options.config, _flags(options), lambda: configured(options), reload=options.reload
+        )
     return server.run(lambda: _announced(config), config)
 
 
@@ -118,7 +122,7 @@ def configured(options: argparse.Namespace) -> Config:
 
 def _made(config: Config) -> Assembled:
     kept, notes = on_disk(config, os.environ)
-    made = assemble(as_worker(kept) if server.WORKER in os.environ else kept, os.environ)
+    made = assemble(as_worker(kept) if WORKER in os.environ else kept, os.environ)
     return evolve(made, notes=(*made.notes, *notes))
 
 
@@ -187,6 +191,13 @@ def providers(options: argparse.Namespace) -> int:
         wanted = " or ".join(row.key_env) if row.key_required else "no key needed"
         _print(f"{row.name:<14} {row.title:<22} {row.base_url or '(your own address)':<52} {wanted}")
     return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Say what would become of a request; calls nobody."""
+    from aigw.explain.command import explain as told  # noqa: PLC0415 - a gateway that serves needs none of it
+
+    return told(options, configured(options), os.environ)
 
 
 def _print(*lines: str) -> None:

@@ -29,8 +29,9 @@ from aigw.responses.runtime import Responses
 from aigw.routing.router import Router
 from aigw.routing.strategies import STRATEGIES
 from aigw.stores.base import StateStore
-from aigw.stores.choose import health_store_beside, make_store
+from aigw.stores.choose import health_store_beside, limit_store_beside, make_store
 from aigw.stores.health import HealthStore
+from aigw.stores.limits import LimitStore
 from aigw.upstream.listing import Listing
 from aigw.upstream.own_profiles import profile_book
 from aigw.upstream.registry import ModelRegistry
@@ -45,12 +46,14 @@ class Gateway:
     config: settings of server, auth and plugins; by default open on loopback, with every built-in.
     store: where responses and conversations are kept, in place of what `config.state` says.
     health_store: where gateways tell one another of targets' health; None keeps it to each of them.
+    limit_store: where they tell one another what they use of targets' limits; None lets each have them all.
     installed: plugins to load beside the built-ins, as `hooks.loader.discover` finds them.
 
     models: names -> targets. profiles: what models refuse. hooks: what plugins have put in force.
     registry: what they provide. responses: the state behind `/v1/responses`.
     router: which target is next, and how each one is. shadows: copies of requests to second targets.
     links: the chain behind its first link, for turns that are no HTTP request of their own.
+    loop: the event loop it runs in, once it runs.
     notes: what a person who starts it should be told of the configuration.
     """
 
@@ -61,6 +64,7 @@ class Gateway:
         installed: Mapping[str, Found] | None = None,
         store: StateStore | None = None,
         health_store: HealthStore | None = None,
+        limit_store: LimitStore | None = None,
     ) -> None:
         self.config = config or Config()
         self.models = ModelRegistry()
@@ -74,6 +78,7 @@ class Gateway:
         self.watchdog = Watchdog(self.config.server.client_write_timeout_s)
         self.listing = Listing(self.models)
         self.links: Handler | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.endpoints: dict[web.AbstractRoute, Endpoint] = {}
         self.draining = False
         self.stopping = False
@@ -93,6 +98,9 @@ class Gateway:
         self.health_store = health_store
         if health_store is None and self.config.routing.health.share:
             self.health_store = health_store_beside(store)
+        self.limit_store = limit_store
+        if limit_store is None and self.config.routing.health.share:
+            self.limit_store = limit_store_beside(store)
 
     def provide(self) -> None:
         """Ask the plugins that were not asked yet what they provide."""
@@ -175,6 +183,7 @@ class Gateway:
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[None]:
         """Open providers and plugins, and close them again in reverse."""
+        self.loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             for provider in with_wrapped(self.models.providers.values()):
                 await provider.open()

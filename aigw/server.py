@@ -10,23 +10,34 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
 from aiohttp import web
+from attrs import define, field
 
 from aigw.assemble import Assembled
+from aigw.builtin.metrics import Metrics
+from aigw.builtin.metrics_shared import sharing
 from aigw.config import Config
 from aigw.errors import ConfigError, GatewayError
+from aigw.front import shorten
+from aigw.gateway import Gateway
+from aigw.handover import hand_over
+from aigw.stores.base import StoreError
+from aigw.stores.sqlite import SqliteStore
+from aigw.stores.sqlite_health import SqliteHealthStore
+from aigw.stores.sqlite_limits import SqliteLimitStore
 from aigw.upstream.provider import BaseProvider
+from aigw.worker import RETIRE, Post, post_of
 
 logger = logging.getLogger("aigw")
 
 BACKLOG = 4096
 GC_THRESHOLD = 50_000
-WORKER = "AIGW_WORKER"
-"""Set in the environment of a worker: the process id of the supervisor that it must not outlive."""
 
 
 def run(make: Callable[[], Assembled], config: Config) -> int:
@@ -55,9 +66,9 @@ async def serve(made: Assembled, config: Config) -> int:
     """Open the port, say so, wait for SIGTERM or SIGINT, drain; a second signal ends the drain.
 
     A terminal's Ctrl-C reaches workers, too, but it is their supervisor that tells them to stop: heard
-    from both, once would count as twice.
+    from both, once would count as twice. The same holds for SIGHUP.
     """
-    gateway = made.gateway
+    gateway, post = made.gateway, post_of(os.environ)
     runner = web.AppRunner(
         gateway.make_app(),
         access_log=None,
@@ -65,21 +76,15 @@ async def serve(made: Assembled, config: Config) -> int:
         keepalive_timeout=config.server.keepalive_timeout_s,
         shutdown_timeout=2.0,  # what was worth waiting for has been waited for by the drain
     )
-    stop = asyncio.Event()
-    supervisor = os.environ.get(WORKER)
-
-    def on_signal() -> None:
-        if stop.is_set():
-            gateway.hurry()
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, on_signal)
-    loop.add_signal_handler(signal.SIGINT, on_signal if supervisor is None else _leave_it)
-    orphaned = asyncio.create_task(_orphaned(int(supervisor), stop)) if supervisor else None
-    try:
+    end = End(gateway)
+    end.listen(is_worker=post is not None)
+    async with AsyncExitStack() as stack:
+        if post is not None:
+            await stack.enter_async_context(_as_worker(post, gateway, end))
+        stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        await _listen(runner, config, reuse_port=True if supervisor else None)
+        shorten(runner, gateway)
+        await _listen(runner, config, post)
         # What lives now lives as long as the process: keep the collector from looking at it again.
         # What a request makes is freed without its help, so it need not look for cycles so often either:
         # at the default of 700 objects it took a twelfth of all time under load.
@@ -87,27 +92,105 @@ async def serve(made: Assembled, config: Config) -> int:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
         _announce(made, config, runner)
-        await stop.wait()
-        logger.info("stopping: not ready any more, waiting for %d running answers", gateway.in_flight)
-        await gateway.drain(config.server.drain_timeout_s)
-    finally:
-        await runner.cleanup()
-        if orphaned is not None:
-            orphaned.cancel()
+        if post is not None:
+            post.ready_file.touch()
+        await end.has_come.wait()
+        if end.is_retired:
+            logger.info("another worker has taken over, waiting for %d running answers", gateway.in_flight)
+            await hand_over(runner, gateway, config.server.drain_timeout_s)
+        else:
+            logger.info("stopping: not ready any more, waiting for %d running answers", gateway.in_flight)
+            await gateway.drain(config.server.drain_timeout_s)
     logger.info("stopped")
     return 0
 
 
-def _leave_it() -> None:
+@define(eq=False)
+class End:
+    """When a process is to end. is_retired: others have taken its place, and have its connections to come."""
+
+    gateway: Gateway
+    has_come: asyncio.Event = field(factory=asyncio.Event)
+    is_retired: bool = False
+
+    def listen(self, *, is_worker: bool) -> None:
+        """Hear of it by signals. In the running loop."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, _leave_it if is_worker else self.stop)
+        loop.add_signal_handler(signal.SIGHUP, _leave_it if is_worker else self._hung_up, has_terminal())
+        if is_worker:
+            loop.add_signal_handler(RETIRE, self._retire)
+
+    def stop(self) -> None:
+        if self.has_come.is_set():
+            self.gateway.hurry()
+        self.has_come.set()
+
+    def _retire(self) -> None:
+        self.is_retired = not self.has_come.is_set()
+        self.has_come.set()
+
+    def _hung_up(self, had_terminal: bool) -> None:
+        if had_terminal and not has_terminal():
+            self.stop()
+        else:
+            logger.warning("SIGHUP: one process alone cannot take up a new configuration and keep its "
+                           "connections; that takes server.workers = 2, or more")  # fmt: skip
+
+
+def has_terminal() -> bool:
+    """Tell whether this was started in a terminal that is still open; SIGHUP comes also when it is closed."""
+    return any(map(os.isatty, (0, 1, 2)))
+
+
+def _leave_it(*_: object) -> None:
     """Do nothing about a signal that somebody else answers."""
 
 
-async def _listen(runner: web.AppRunner, config: Config, *, reuse_port: bool | None) -> None:
-    """Open the port. Raises OSError that says which, and why not."""
-    host, port = config.server.host, config.server.port
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=tls(config), reuse_port=reuse_port)
+@asynccontextmanager
+async def _as_worker(post: Post, gateway: Gateway, end: End) -> AsyncIterator[None]:
+    """Do while this lasts, and a moment longer than the gateway, what a worker owes the others."""
+    orphaned = asyncio.create_task(_orphaned(post.supervisor, end.has_come))
+    metrics = gateway.hooks.plugins.get("metrics")
     try:
-        await site.start()
+        async with (
+            sharing(metrics, post.files) if isinstance(metrics, Metrics) else nullcontext(),
+            _shared_file(post, gateway) if gateway.limit_store is None else nullcontext(),
+        ):
+            yield
+    finally:
+        orphaned.cancel()
+        await asyncio.gather(orphaned, return_exceptions=True)
+        if os.getppid() != post.supervisor:  # nobody else is left to do it
+            shutil.rmtree(post.files.parent, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _shared_file(post: Post, gateway: Gateway) -> AsyncIterator[None]:
+    """Give workers that keep no state in one file another one, for what they tell one another of targets."""
+    store = SqliteStore(post.files.with_name("targets.db"))
+    gateway.limit_store = SqliteLimitStore(store)
+    gateway.health_store = gateway.health_store or SqliteHealthStore(store)
+    with suppress(StoreError):  # those who use it say so
+        await store.open()
+    try:
+        yield
+    finally:
+        await store.close()
+
+
+async def _listen(runner: web.AppRunner, config: Config, post: Post | None) -> None:
+    """Open the port, or accept from what was given. Raises OSError that says which port, and why not."""
+    host, port, context = config.server.host, config.server.port, tls(config)
+    sites: list[web.BaseSite] = (
+        [web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=context)]
+        if post is None
+        else [web.SockSite(runner, each, backlog=BACKLOG, ssl_context=context) for each in post.adopt()]
+    )
+    try:
+        for site in sites:
+            await site.start()
     except OSError as error:
         raise cannot_listen(host, port, error) from error
 

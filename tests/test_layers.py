@@ -19,12 +19,17 @@ ROOMS = [
     "cli",
     "explain",
     "supervisor",
+    "crew",
+    "listeners",
     "server",
+    "handover",
+    "worker",
     "__init__",
     "assemble",
     "registration",
     "providers",
     "gateway",
+    "front",
     "app",
     "builtin",
     "pages",
@@ -126,6 +131,7 @@ def test_importing_the_library_changes_nothing_in_the_process():
 import asyncio, logging, signal, threading
 before = [signal.getsignal(number) for number in signal.valid_signals()]
 import aigw, sys
+public = [getattr(aigw, name) for name in aigw.__all__]
 assert [signal.getsignal(number) for number in signal.valid_signals()] == before
 assert not logging.getLogger().handlers
 loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("aigw")]

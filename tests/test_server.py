@@ -1,123 +1,21 @@
-"""A gateway as processes: the port, the signals, the draining, several workers."""
+"""A gateway as a process: the port, the signals, the draining."""
 
-import contextlib
-import json
 import os
 import re
 import signal
 import socket
 import ssl
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 
 import pytest
 import trustme
-
-from aigw import supervisor
-
-KEPT = ("PATH", "LANG", "HOME", "PYTHONPATH", "XDG_STATE_HOME")
-CLEAN = {name: os.environ[name] for name in KEPT if name in os.environ}
-PATIENCE_S = 20
-
-
-class Served:
-    """`python -m aigw` in a process group of its own; what it logs is collected as it comes."""
-
-    def __init__(self, folder, *flags, **env):
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "aigw", "serve", *flags],
-            cwd=folder,
-            env={**CLEAN, **env},
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.log = ""
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stderr:
-            self.log += line
-
-    def wait_for(self, pattern, count=1):
-        """Wait until the log has so many lines with a pattern; return their first groups."""
-        deadline = time.monotonic() + PATIENCE_S
-        while len(found := re.findall(pattern, self.log)) < count:
-            is_over = time.monotonic() > deadline or not self.reader.is_alive()
-            assert not is_over or re.findall(pattern, self.log), f"no {pattern!r} in:\n{self.log}"
-            time.sleep(0.02)
-        return found
-
-    def urls(self, count=1):
-        return self.wait_for(r"listens on (\S+) ", count)
-
-    def end(self, number=signal.SIGTERM):
-        """Send a signal to the first process; return the exit code."""
-        self.process.send_signal(number)
-        return self.ended()
-
-    def ended(self):
-        code = self.process.wait(PATIENCE_S)
-        self.reader.join(PATIENCE_S)
-        return code
-
-    def children(self):
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def close(self):
-        if self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)  # the group that it alone began
-        self.process.wait(PATIENCE_S)
-        self.reader.join(PATIENCE_S)
-        self.process.stderr.close()
+from support.served import ask, is_refused, serving, status
 
 
 @pytest.fixture
 def serve(tmp_path):
-    started = []
-
-    def start(*flags, config=None, **env):
-        if config is not None:
-            (tmp_path / "aigw.toml").write_text(config)
-        served = Served(tmp_path, *flags, **env)
-        started.append(served)
-        return served
-
-    yield start
-    for served in started:
-        served.close()
-
-
-def ask(url, text="hi", *, stream=False, context=None):
-    """Open a chat request as any HTTP client would; close what is returned."""
-    body = {"model": "x", "messages": [{"role": "user", "content": text}], "stream": stream}
-    request = urllib.request.Request(
-        url + "/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    return urllib.request.urlopen(request, timeout=PATIENCE_S, context=context)
-
-
-def status(url):
-    try:
-        with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-
-
-def is_refused(url):
-    host, _, port = url.rpartition("/")[2].partition(":")
-    with socket.socket() as attempt:
-        return attempt.connect_ex((host, int(port))) != 0
+    with serving(tmp_path) as start:
+        yield start
 
 
 def test_it_says_its_address_answers_and_stops(serve):
@@ -210,49 +108,27 @@ def test_tls_is_served(serve, tmp_path):
     assert served.end() == 0
 
 
-# several workers
-
-
-def test_workers_share_a_port_and_one_that_dies_is_replaced(serve):
-    served = serve("--port", "0", "--workers", "2")
-    first, second = served.urls(2)
-    assert first == second
-    victim = served.children()[0]
-    os.kill(victim, signal.SIGKILL)
-    served.wait_for(f"worker {victim} ended with code -9")
-    with ask(first) as response:
-        assert response.status == 200
-    assert served.urls(3)[-1] == first
-    assert len(served.children()) == 2
+def test_one_process_alone_says_that_it_cannot_take_up_a_new_configuration(serve):
+    served = serve("--port", "0")
+    (url,) = served.urls()
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for("SIGHUP: one process alone cannot")
+    ask(url).close()
     assert served.end() == 0
-    assert is_refused(first)
 
 
-@pytest.mark.parametrize(
-    "stop",
-    [
-        lambda pid: os.kill(pid, signal.SIGTERM),
-        lambda group: os.killpg(group, signal.SIGINT),  # as Ctrl-C in a terminal: workers get it too
-    ],
-    ids=["SIGTERM", "Ctrl-C"],
-)
-def test_a_stop_of_the_supervisor_drains_its_workers(serve, stop):
-    served = serve("--port", "0", "--workers", "2")
-    url = served.urls(2)[0]
-    with ask(url, "[[demo pace=100ms chunks=6]]", stream=True) as response:
-        response.readline()
-        stop(served.process.pid)
-        assert b"[DONE]" in response.read()
-    assert served.ended() == 0
-
-
-def test_workers_do_not_outlive_their_supervisor(serve):
-    served = serve("--port", "0", "--workers", "2")
-    url = served.urls(2)[0]
-    served.process.kill()
-    served.ended()  # the pipe of the log ends when the last of them has
-    assert "the supervisor is gone" in served.log
-    assert is_refused(url)
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one", "workers"])
+def test_a_terminal_that_is_closed_ends_what_was_started_in_it(serve, more):
+    ours, theirs = os.openpty()
+    served = serve("--port", "0", *more, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while said.count(b"listens on") < 1 + len(more) // 2:
+        said += os.read(ours, 1000)
+    os.close(ours)
+    served.process.send_signal(signal.SIGHUP)
+    assert served.ended() >= 0  # by itself; Python has a code of its own for output that cannot be written
+    assert is_refused(re.search(rb"listens on (\S+)", said)[1].decode())
 
 
 BROKEN = """
@@ -279,52 +155,3 @@ def test_a_plugin_that_cannot_be_set_up_is_told_in_a_line(serve, tmp_path):
     assert served.ended() == 1
     assert served.log.splitlines()[-1] == "plugin \"broken\" failed in setup: OSError('no database')"
     assert "Traceback" not in served.log
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Make a supervisor's patience short, and give the process its own signal handlers back."""
-    monkeypatch.setattr(supervisor, "RESTART_PAUSE_S", 0.05)
-    monkeypatch.setattr(supervisor, "POLL_S", 0.01)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def test_a_supervisor_whose_workers_never_start_gives_up(quick, caplog):
-    assert supervisor.Supervisor(["false"], count=2, patience_s=1).run() == 1
-    assert "giving up: the workers do not start" in caplog.text
-    assert 6 <= caplog.text.count("ended with code 1") <= 7
-
-
-def test_a_supervisor_starts_a_worker_that_dies_at_once_no_sooner_than_after_a_pause(quick):
-    started_at = time.monotonic()
-    supervisor.Supervisor(["false"], count=1, patience_s=1).run()
-    assert time.monotonic() - started_at > 2 * 0.05
-
-
-def test_a_worker_that_does_not_stop_is_killed(quick, caplog):
-    command = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"]
-    boss = supervisor.Supervisor(command, count=1, patience_s=0.1)
-    timer = threading.Timer(1.0, boss._stop)
-    timer.start()
-    assert boss.run() == 1
-    timer.join()
-    assert "does not stop; killing it" in caplog.text
-
-
-def test_reload_follows_the_configuration_through_a_mistake_and_back(serve, tmp_path):
-    served = serve("--port", "0", "--reload")
-    url = served.urls()[0]
-    config = tmp_path / "aigw.toml"
-    config.write_text('[models.fast]\ntargets = ["demo/x"]\n')
-    assert served.urls(2)[-1] == url
-    with urllib.request.urlopen(url + "/v1/models/fast", timeout=PATIENCE_S) as response:
-        assert response.status == 200
-    config.write_text("[models.fast]\ntargets = 3\n")
-    served.wait_for("aigw.toml: models.fast.targets: ")
-    served.wait_for("ended with code 1; waiting for a change")
-    config.unlink()
-    assert served.urls(3)[-1] == url
-    assert served.end() == 0

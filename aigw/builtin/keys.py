@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from aigw.config import KeyConfig
-from aigw.pipeline.exchange import Exchange, Identity
+from aigw.pipeline.exchange import Exchange, Identity, credential_of
 
 
 class StaticKeys:
@@ -20,15 +20,14 @@ class StaticKeys:
 
     def __init__(self, keys: Sequence[KeyConfig]) -> None:
         self._identities = {
-            key.digest.lower().removeprefix("sha256:"): Identity(
+            bytes.fromhex(key.digest.lower().removeprefix("sha256:")): Identity(
                 key.tenant, key.name, key.models, is_admin=key.admin
             )
             for key in keys
         }
 
     async def authenticate(self, exchange: Exchange) -> Identity | None:
-        credential = exchange.credential
+        credential = credential_of(exchange.request)
         if credential is None:
             return None
-        digest = sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
-        return self._identities.get(digest)
+        return self._identities.get(sha256(credential.encode("utf-8", "surrogateescape")).digest())

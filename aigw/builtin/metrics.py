@@ -8,7 +8,7 @@ hot path a request costs a few additions; prometheus-client does the rest at scr
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from aigw.hooks.registry import Registry
+from aigw.model import Usage
 from aigw.pipeline.exchange import Record
 from aigw.routing.health import News
 from aigw.routing.rows import condition
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from aigw.responses.guard import Guard
 
 MAX_SERIES = 1000
+MAX_KINDS = 4096
 DURATION_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_TOKEN_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
 
-Labels = tuple[str | int, ...]
+Labels = tuple[str | int | None, ...]
 
 
 @define
@@ -61,47 +63,106 @@ class Histogram:
 
 
 @define(eq=False)
+class Count:
+    """One series that only grows."""
+
+    value: int = 0
+
+
+@define(eq=False)
+class Kind:
+    """The series that exchanges of one kind are counted in: those found once need not be looked up again."""
+
+    provider: str
+    model: str
+    requests: Count
+    endings: Count
+    durations: Histogram
+    first_tokens: Histogram | None = None
+    good_attempts: Count | None = None
+    given: Count | None = None
+    answered: Count | None = None
+
+
+@define(eq=False)
 class Counts:
     """Everything counted, by labels."""
 
-    requests: dict[Labels, int] = field(factory=dict)
-    attempts: dict[Labels, int] = field(factory=dict)
-    tokens: dict[Labels, int] = field(factory=dict)
-    endings: dict[Labels, int] = field(factory=dict)
+    requests: dict[Labels, Count] = field(factory=dict)
+    attempts: dict[Labels, Count] = field(factory=dict)
+    tokens: dict[Labels, Count] = field(factory=dict)
+    endings: dict[Labels, Count] = field(factory=dict)
     durations: dict[Labels, Histogram] = field(factory=dict)
     first_tokens: dict[Labels, Histogram] = field(factory=dict)
-    left_alone: dict[Labels, int] = field(factory=dict)
+    left_alone: dict[Labels, Count] = field(factory=dict)
+    _kinds: dict[Labels, Kind] = field(factory=dict)
 
     def add(self, record: Record, model: str) -> None:
         """Count one exchange. `model` is its bounded name."""
-        provider = record.provider or "none"
-        _count(self.requests, (record.api, model, provider, record.status))
-        _count(self.endings, (record.api, "stream" if record.stream else "whole", record.ending.value))
-        _histogram(self.durations, (record.api, provider), DURATION_BUCKETS_S).observe(record.duration_s)
-        for attempt in record.attempts:
-            outcome = attempt.error or ("ok" if attempt.status else "cut_off")
-            _count(self.attempts, (attempt.provider, outcome))
+        key = (record.api, model, record.provider, record.status, record.stream, record.ending)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kind(record, model, key)
+        kind.requests.value += 1
+        kind.endings.value += 1
+        kind.durations.observe(record.duration_s)
+        if len(record.attempts) == 1 and record.attempts[0].error is None and record.attempts[0].status:
+            good = kind.good_attempts
+            if good is None:
+                good = kind.good_attempts = _count(self.attempts, (kind.provider, "ok"))
+            good.value += 1
+        else:
+            for attempt in record.attempts:
+                outcome = attempt.error or ("ok" if attempt.status else "cut_off")
+                _count(self.attempts, (attempt.provider, outcome)).value += 1
         if record.first_token_s is not None:
-            _histogram(self.first_tokens, (provider,), FIRST_TOKEN_BUCKETS_S).observe(record.first_token_s)
-        usage = record.usage
-        if usage is not None:
-            for kind, count in (
-                ("input", usage.input_tokens),
-                ("output", usage.output_tokens),
-                ("cached", usage.cached_tokens),
-                ("reasoning", usage.reasoning_tokens),
-            ):
-                if count:
-                    _count(self.tokens, (provider, model, kind), count)
+            first = kind.first_tokens
+            if first is None:
+                first = _histogram(self.first_tokens, (kind.provider,), FIRST_TOKEN_BUCKETS_S)
+                kind.first_tokens = first
+            first.observe(record.first_token_s)
+        if record.usage is not None:
+            self._add_tokens(kind, record.usage)
+
+    def _add_tokens(self, kind: Kind, usage: Usage) -> None:
+        if usage.input_tokens:
+            given = kind.given
+            if given is None:
+                given = kind.given = _count(self.tokens, (kind.provider, kind.model, "input"))
+            given.value += usage.input_tokens
+        if usage.output_tokens:
+            answered = kind.answered
+            if answered is None:
+                answered = kind.answered = _count(self.tokens, (kind.provider, kind.model, "output"))
+            answered.value += usage.output_tokens
+        if usage.cached_tokens:
+            _count(self.tokens, (kind.provider, kind.model, "cached")).value += usage.cached_tokens
+        if usage.reasoning_tokens:
+            _count(self.tokens, (kind.provider, kind.model, "reasoning")).value += usage.reasoning_tokens
+
+    def _kind(self, record: Record, model: str, key: Labels) -> Kind:
+        if len(self._kinds) >= MAX_KINDS:  # the counts are kept by their labels
+            self._kinds.clear()
+        api, provider = str(record.api), record.provider or "none"
+        mode = "stream" if record.stream else "whole"
+        kind = self._kinds[key] = Kind(
+            provider,
+            model,
+            _count(self.requests, (api, model, provider, record.status)),
+            _count(self.endings, (api, mode, str(record.ending))),
+            _histogram(self.durations, (api, provider), DURATION_BUCKETS_S),
+        )
+        return kind
 
 
-def _count(series: dict[Labels, int], labels: Labels, count: int = 1) -> None:
-    try:
-        series[labels] += count
-    except KeyError:  # a new series, as long as there is room for it
+def _count(series: dict[Labels, Count], labels: Labels) -> Count:
+    """Return a series; a new one as long as there is room for it."""
+    found = series.get(labels)
+    if found is None:
         if len(series) >= MAX_SERIES:
             labels = ("other",) * len(labels)
-        series[labels] = series.get(labels, 0) + count
+        found = series.setdefault(labels, Count())
+    return found
 
 
 def _histogram(series: dict[Labels, Histogram], labels: Labels, bounds: tuple[float, ...]) -> Histogram:
@@ -112,7 +173,10 @@ def _histogram(series: dict[Labels, Histogram], labels: Labels, bounds: tuple[fl
 
 
 class Metrics(Collector):
-    """Count every exchange; GET /metrics gives what was counted."""
+    """Count every exchange; GET /metrics gives what was counted.
+
+    registry: what this process counts. source: asks for all that is to be told, where that is more.
+    """
 
     name = "metrics"
     on_failure = "open"
@@ -120,10 +184,11 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._counts = Counts()
         self._gateway: Gateway | None = None
-        self._prometheus = CollectorRegistry()
-        self._prometheus.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self._prometheus)
+            collector(registry=self.registry)
+        self.source: Callable[[], Awaitable[Collector]] | None = None
 
     def provide(self, registry: Registry) -> None:
         registry.route("GET", "/metrics", self._page)
@@ -132,8 +197,7 @@ class Metrics(Collector):
         self._gateway = gateway
         gateway.router.board.listeners.append(self._hear)
         yield
-        gateway.router.board.listeners.remove(self._hear)
-        self._gateway = None
+        gateway.router.board.listeners.remove(self._hear)  # what was counted may still be asked for
 
     def on_complete(self, record: Record) -> None:
         self._counts.add(record, record.exchange.entry or "unknown")
@@ -142,10 +206,10 @@ class Metrics(Collector):
         if news.for_s and self._gateway is not None:
             known = news.target in self._gateway.models.target_names()
             name = news.target if known else f"{news.target.partition('/')[0]}/*"
-            _count(self._counts.left_alone, (name, news.reason))
+            _count(self._counts.left_alone, (name, news.reason)).value += 1
 
     async def _page(self, _request: web.Request) -> web.Response:
-        body = generate_latest(self._prometheus)
+        body = generate_latest(self.registry if self.source is None else await self.source())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def collect(self) -> Iterator[Metric]:
@@ -205,10 +269,10 @@ def _targets(gateway: Gateway) -> Iterator[Metric]:
     yield running
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], series: dict[Labels, int]) -> Metric:
+def _counter(name: str, text: str, labels: tuple[str, ...], series: dict[Labels, Count]) -> Metric:
     family = CounterMetricFamily(name, text, labels=labels)
-    for values, count in list(series.items()):
-        family.add_metric([str(value) for value in values], count)
+    for values, count in series.items():
+        family.add_metric([str(value) for value in values], count.value)
     return family
 
 

@@ -9,12 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from attrs import define, field
 
+from aigw.builtin.limits import shared_limits
 from aigw.config import HealthCheckConfig
 from aigw.errors import GatewayError, UpstreamError
 from aigw.routing.breaker import Circuit
@@ -92,10 +93,16 @@ def take_note(board: HealthBoard, provider: str, now: float, error: GatewayError
 @asynccontextmanager
 async def shared(gateway: Gateway) -> AsyncIterator[None]:
     """Share what is known of targets with other gateways while this one runs, if it was given where."""
-    store = gateway.health_store
-    if store is None:
+    async with AsyncExitStack() as stack:
+        if gateway.health_store is not None:
+            await stack.enter_async_context(_shared_health(gateway, gateway.health_store))
+        if gateway.limit_store is not None:
+            await stack.enter_async_context(shared_limits(gateway, gateway.limit_store))
         yield
-        return
+
+
+@asynccontextmanager
+async def _shared_health(gateway: Gateway, store: HealthStore) -> AsyncIterator[None]:
     await store.open()
     sharing = Sharing(gateway.router.board, store, gateway.router.clock)
     task = asyncio.create_task(sharing.again_and_again(gateway.config.routing.health.share_s))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -22,6 +24,19 @@ _NAMES: Final[Mapping[object, str]] = {
     dict: "a table",
     Mapping: "a table",
 }
+
+
+_KNOWN = 512
+"""Of how many types is kept what was found out: more than all settings have."""
+
+
+@lru_cache(_KNOWN)
+def hints_of(kind: Callable[..., object]) -> Mapping[str, Any]:
+    """Return the types of a class's fields or a function's parameters.
+
+    Asked once for each item of a list, where finding them out would be most of what reading a file costs.
+    """
+    return MappingProxyType(get_type_hints(kind))
 
 
 def wanted_by(kind: object) -> str:
@@ -52,11 +67,16 @@ def has_shape(kind: object, value: object) -> bool:
     return isinstance(value, list | tuple) and wanted == "a list"
 
 
-def holds_secret(kind: object, above: frozenset[object] = frozenset()) -> bool:
+@lru_cache(_KNOWN)
+def holds_secret(kind: object) -> bool:
     """Tell whether a Secret is somewhere inside a type."""
+    return _holds_secret(kind, frozenset())
+
+
+def _holds_secret(kind: object, above: frozenset[object]) -> bool:
     if kind is Secret or kind in above:
         return kind is Secret
     parts = get_args(kind)
     if isinstance(kind, type) and attrs.has(kind):
-        parts = tuple(get_type_hints(kind).values())
-    return any(holds_secret(part, above | {kind}) for part in parts)
+        parts = tuple(hints_of(kind).values())
+    return any(_holds_secret(part, above | {kind}) for part in parts)

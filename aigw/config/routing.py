@@ -50,8 +50,8 @@ class HealthConfig:
     probes: requests that may try it at a time when that has passed.
     max_ejected: the largest share of a group's targets that is left out; others stay as a last resort.
     slow_start_s: a target that is back gets its full weight after this.
-    share: tell the other gateways that keep their state in the same file what is found out of targets;
-        workers of one gateway always do. share_s: how often.
+    share: tell the other gateways that keep their state in the same file what is found out of targets, and
+        what is used of their limits; workers of one gateway always do. share_s: how often health is told.
     """
 
     consecutive_failures: int = field(default=5, validator=checks.at_least_one)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias, get_type_hints
+from typing import TypeAlias
 
 import attrs
 
 from aigw.config.checks import Wanted
 from aigw.config.interpolate import FAILED
-from aigw.config.kinds import holds_secret, wanted_by
+from aigw.config.kinds import hints_of, holds_secret, wanted_by
 from aigw.config.place import Place, did_you_mean, quote, show
 from aigw.config.redact import redact
 
@@ -59,7 +59,7 @@ def _tell(mistake: Wanted, value: object, place: Place) -> None:
 class _Table:
     def __init__(self, cls: type, table: Mapping[str, object], place: Place, build: Build) -> None:
         self.cls, self.table, self.place, self.build = cls, table, place, build
-        self.hints = get_type_hints(cls)
+        self.hints = hints_of(cls)
         fields = [field for field in attrs.fields(cls) if field.init]
         self.named: dict[str, _Field] = {f.alias or f.name: f for f in fields if not f.metadata.get("rest")}
         self.rest: _Field | None = next((f for f in fields if f.metadata.get("rest")), None)
@@ -143,9 +143,8 @@ def accepted(field: _Field, hint: object) -> tuple[object, Callable[[object], ob
     convert: object = field.converter
     if not isinstance(convert, types.FunctionType):
         return hint, None
-    hints = get_type_hints(convert)
-    hints.pop("return", None)
-    return next(iter(hints.values()), hint), convert
+    parameters = (given for name, given in hints_of(convert).items() if name != "return")
+    return next(parameters, hint), convert
 
 
 def has_failed(tree: object) -> bool:

@@ -46,6 +46,8 @@ class Api(StrEnum):
     AUDIO = "audio"
     MODERATIONS = "moderations"
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python
+
 
 @frozen(eq=False)
 class Endpoint:
@@ -85,9 +87,10 @@ class Endpoint:
     stream_usage: bool = False
     own: str = "models"
     default_model: str | None = None
+    has_model_in_path: bool = field(init=False)
 
-    @property
-    def has_model_in_path(self) -> bool:
+    @has_model_in_path.default
+    def _has_model_in_path(self) -> bool:
         return "{model}" in self.path
 
     def path_for(self, model: str) -> str:

@@ -76,6 +76,8 @@ def bool_or_none(value: object) -> bool | None:
 
 def int_or_none(value: object) -> int | None:
     """Return an integer field, or None for anything else; a whole float counts, a bool does not."""
+    if type(value) is int and -MAX_INT <= value <= MAX_INT:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not -MAX_INT <= value <= MAX_INT or value != int(value):

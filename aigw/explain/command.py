@@ -1,6 +1,6 @@
-"""The command `aigw explain`: its flags, and from them to what is printed and the exit code.
+"""The command `aigw explain`: from its flags to what is printed and the exit code.
 
-Owns both. Everything it prints goes through the mask.
+Owns both of these. Everything it prints goes through the mask.
 """
 
 from __future__ import annotations
@@ -18,22 +18,6 @@ from aigw.explain.form import UsageError
 from aigw.explain.masking import mask_for
 from aigw.explain.report import report
 from aigw.explain.text import as_text
-
-
-def explain_flags(target: argparse.ArgumentParser) -> None:
-    """Add what says the request."""
-    target.add_argument(
-        "request",
-        nargs="?",
-        metavar="REQUEST",
-        help="file with a JSON body, an HTTP/1.1 request or a curl command; - reads standard input; "
-        "a curl command may also stand here itself, quoted",
-    )
-    target.add_argument("--path", help="path of the URL (default: guessed from the body)")
-    target.add_argument("-X", "--request", dest="method", metavar="METHOD", help="HTTP method")
-    target.add_argument("-H", "--header", action="append", default=[], metavar="'Name: value'")
-    target.add_argument("-d", "--data", metavar="JSON", help="the body, or @ and a file's name")
-    target.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def explain(options: argparse.Namespace, config: Config, env: Mapping[str, str]) -> int:

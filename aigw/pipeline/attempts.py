@@ -7,6 +7,7 @@ and who is told of that. Which target it is, and what comes next, is decided els
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -48,20 +49,17 @@ class OverdueError(UpstreamError):
     default_kind = ErrorKind.UPSTREAM_TIMEOUT
 
 
-async def attempt(
-    exchange: Exchange, seat: Seat, trip: Itinerary, handler: Handler
-) -> web.StreamResponse | GatewayError:
-    """Make one attempt; return the answer that was sent, or what it failed with before anything was."""
-    loop = asyncio.get_running_loop()
+async def attempt(exchange: Exchange, seat: Seat, handler: Handler) -> web.StreamResponse | GatewayError:
+    """Make one attempt; return the answer that was sent, or what it failed with: `conclude` is to be told."""
     state = seat.state
     clock = exchange.gateway.router.clock
-    made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, loop.time())
+    made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, monotonic(), seat)
     exchange.attempts.append(made)
     lease = made.lease = state.begin(clock(), seat.limiter)
     tokens = 0
     try:
         response = await handler(exchange.request)
-        tokens = used_tokens(exchange)
+        tokens = 0 if exchange.usage is None else exchange.usage.total
         judge(exchange, made, lease, clock())
     except asyncio.CancelledError:
         made.error = interrupted(exchange, made)
@@ -73,7 +71,7 @@ async def attempt(
         return response
     finally:
         state.release(clock(), lease, tokens)
-    return conclude(exchange, seat, made, lease, trip)
+    return made.error
 
 
 def conclude(exchange: Exchange, seat: Seat, made: Attempt, lease: Lease, trip: Itinerary) -> GatewayError:
@@ -132,7 +130,7 @@ def interrupted(exchange: Exchange, made: Attempt) -> GatewayError | None:
         return None
     if verdict is Verdict.STOPPED:
         return stopped()
-    if asyncio.get_running_loop().time() > watch.answer_by:
+    if monotonic() > watch.answer_by:
         return overdue(watch.answer_by - exchange.started_at)
     name = made.target.provider.name
     return UpstreamError(

@@ -10,11 +10,13 @@ import asyncio
 import logging
 from math import ceil
 from random import getrandbits
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from aigw.dialects.endpoints import Endpoint, errors_for
 from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
@@ -24,12 +26,15 @@ from aigw.pipeline.tried import fallback_header
 from aigw.pipeline.watchdog import Verdict, Watch
 from aigw.relay.delivery import WholeDelivery
 from aigw.relay.ending import Ending
+from aigw.relay.outlet import HTTP, Outlet
 from aigw.wire.headers import sane_request_id, to_client
 
 if TYPE_CHECKING:
     from aigw.gateway import Gateway
 
 logger = logging.getLogger("aigw")
+
+REQUEST_ID = istr("x-request-id")
 
 
 @web.middleware
@@ -40,10 +45,23 @@ async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse
     if endpoint is None:
         return await _page(request, handler)
     request = with_own_limit(request, gateway.config.server.max_body_bytes)
+    return await exchanged(gateway, endpoint, request, handler)
+
+
+async def exchanged(
+    gateway: Gateway, endpoint: Endpoint, request: web.Request, handler: Handler, outlet: Outlet = HTTP
+) -> web.StreamResponse:
+    """Open an exchange for a request at an endpoint, let `handler` answer it, and close it in any case."""
     exchange = begin(gateway, request, endpoint)
+    exchange.outlet = outlet
     request[EXCHANGE] = exchange
     try:
-        return await answered(exchange, request, handler)
+        try:
+            return await handler(request)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+            return await told(exchange, request, error)
     except asyncio.CancelledError:
         if not exchange.detached:
             exchange.ending = exchange.ending or _cut_off(exchange)
@@ -66,7 +84,12 @@ async def run(exchange: Exchange, request: web.Request, handler: Handler) -> Non
     """
     request[EXCHANGE] = exchange
     try:
-        await answered(exchange, request, handler)
+        try:
+            await handler(request)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            await told(exchange, request, error)
     except asyncio.CancelledError:
         exchange.ending = exchange.ending or _cut_off(exchange)
         raise
@@ -97,21 +120,16 @@ def _cut_off(exchange: Exchange) -> Ending:
     return Ending.HUNG_UP if watch.client_is_gone else Ending.SHUT_DOWN
 
 
-async def answered(exchange: Exchange, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer, if need be with an error. Raises only where nobody is left to be told."""
-    try:
-        return await handler(request)
-    except GatewayError as error:
+async def told(exchange: Exchange, request: web.Request, error: Exception) -> web.StreamResponse:
+    """Answer with what went wrong. Raises ConnectionError where nobody is left to be told."""
+    if isinstance(error, GatewayError):
         return await refuse(exchange, error)
-    except ConnectionError:
-        raise
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         return await refuse(exchange, from_http(error, request))
-    except Exception as error:
-        if exchange.watch.client_is_gone:
-            raise ConnectionResetError("the client is gone") from error
-        logger.exception("request %s failed on a mistake of ours", exchange.id)
-        return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
+    if exchange.watch.client_is_gone:
+        raise ConnectionResetError("the client is gone") from error
+    logger.error("request %s failed on a mistake of ours", exchange.id, exc_info=error)
+    return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
 
 
 def with_own_limit(request: web.Request, limit: int) -> web.Request:
@@ -126,23 +144,19 @@ def with_own_limit(request: web.Request, limit: int) -> web.Request:
 
 def begin(gateway: Gateway, request: web.Request, endpoint: Endpoint) -> Exchange:
     """Open an exchange and put it under watch."""
-    task = asyncio.current_task()
+    task = asyncio.current_task(gateway.loop)  # to ask for the running loop costs a system call
     assert task is not None  # noqa: S101 - handlers run in tasks
     watch = Watch(request, task)
     gateway.watchdog.add(watch)
-    return Exchange(
-        gateway=gateway,
-        request=request,
-        endpoint=endpoint,
-        id=request_id(request),
-        started_at=asyncio.get_running_loop().time(),
-        watch=watch,
-    )
+    return Exchange(gateway, request, endpoint, request_id(request), monotonic(), watch)
 
 
 def request_id(request: web.BaseRequest) -> str:
     """Return the client's own request id if it is a sane one, else a new one."""
-    return sane_request_id(request.headers.get("x-request-id")) or f"req_{getrandbits(96):024x}"
+    given = request.headers.get(REQUEST_ID)
+    if given is not None and sane_request_id(given):
+        return given
+    return f"req_{getrandbits(96):024x}"
 
 
 async def refuse(exchange: Exchange, error: GatewayError) -> web.StreamResponse:
@@ -204,44 +218,47 @@ def finish(exchange: Exchange) -> None:
 
 def to_record(exchange: Exchange) -> Record:
     """Sum up an exchange that has ended."""
-    attempt = exchange.attempt
-    error = exchange.error
-    if attempt is not None and attempt.error is None:  # it broke after the commit point
-        attempt.error = error
+    attempts, error = exchange.attempts, exchange.error
+    identity, endpoint = exchange.identity, exchange.endpoint
+    provider = upstream_model = None
+    if attempts:
+        last = attempts[-1]
+        provider, upstream_model = last.target.provider.name, last.target.model
+        if last.error is None:  # it broke after the commit point
+            last.error = error
     ending = exchange.ending or Ending.COMPLETE
     return Record(
-        id=exchange.id,
-        tenant=exchange.identity.tenant,
-        key_name=exchange.identity.name,
-        api=exchange.api,
-        path=exchange.endpoint.path,
-        model=exchange.model,
-        provider=attempt.target.provider.name if attempt else None,
-        upstream_model=attempt.target.model if attempt else None,
-        stream=exchange.stream,
-        status=exchange.status
-        or (499 if ending is Ending.HUNG_UP else 503 if ending is Ending.SHUT_DOWN else 200),
-        ending=ending,
-        error=error.code if error else None,
-        message=error.message if error else None,
-        usage=exchange.usage,
-        attempts=tuple([_to_attempt_record(each) for each in exchange.attempts]),
-        first_token_s=exchange.first_token_s,
-        duration_s=asyncio.get_running_loop().time() - exchange.started_at,
-        bytes_in=len(exchange.payload.raw),
-        bytes_out=exchange.bytes_sent,
-        exchange=exchange,
+        exchange.id,
+        identity.tenant,
+        identity.name,
+        endpoint.api or endpoint.own,
+        endpoint.path,
+        exchange.model,
+        provider,
+        upstream_model,
+        exchange.stream,
+        exchange.status or _UNSENT.get(ending, 200),
+        ending,
+        error.code if error else None,
+        error.message if error else None,
+        exchange.usage,
+        tuple([_to_attempt_record(each) for each in attempts]),
+        exchange.first_token_s,
+        monotonic() - exchange.started_at,
+        len(exchange.payload.raw),
+        exchange.bytes_sent,
+        exchange,
     )
+
+
+_UNSENT = {Ending.HUNG_UP: 499, Ending.SHUT_DOWN: 503}
+"""The status on record where none was sent."""
 
 
 def _to_attempt_record(attempt: Attempt) -> AttemptRecord:
-    return AttemptRecord(
-        provider=attempt.target.provider.name,
-        model=attempt.target.model,
-        status=attempt.status,
-        error=attempt.error.code if attempt.error else None,
-        first_byte_s=attempt.first_byte_s,
-    )
+    target, error = attempt.target, attempt.error
+    code = error.code if error else None
+    return AttemptRecord(target.provider.name, target.model, attempt.status, code, attempt.first_byte_s)
 
 
 async def _page(request: web.Request, handler: Handler) -> web.StreamResponse:

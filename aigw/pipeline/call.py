@@ -6,13 +6,14 @@ Chooses nothing, and does not look into what the provider says.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from math import inf
+from time import monotonic
 from urllib.parse import unquote_plus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from aigw.dialects.base import Tree
 from aigw.dialects.endpoints import Endpoint
@@ -20,12 +21,13 @@ from aigw.errors import GatewayError, UpstreamError
 from aigw.hooks.table import run
 from aigw.pipeline.exchange import Attempt, Exchange, bound_for_model
 from aigw.pipeline.fit import must_be_fitted
-from aigw.pipeline.payload import FormPayload, says_one_model
-from aigw.pipeline.speak import is_translated, must_be_unsealed, translate_request
+from aigw.pipeline.speak import must_be_unsealed, translate_request
 from aigw.upstream.provider import Answer, BaseProvider, Call
 from aigw.wire.headers import to_provider
 
 logger = logging.getLogger("aigw.upstream")
+
+CONTENT_TYPE = istr("Content-Type")
 
 
 @web.middleware
@@ -47,24 +49,28 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
     """Call an attempt's target; return the head of its answer, which the caller has to close.
 
     Sets the deadlines on the exchange's watch, and on the attempt what there is to be known of the answer.
+    Raises GatewayError: a provider that fails in a way of its own is the provider's failure, not ours.
     """
     provider = attempt.target.provider
     hooks = exchange.gateway.hooks
     outgoing = build(exchange, attempt)
     if hooks.before_call:
         await run(hooks.before_call, exchange, attempt, outgoing)
-    loop = asyncio.get_running_loop()
-    watch = exchange.watch
-    head_by = attempt.started_at + provider.timeouts.first_byte_s
+    watch, timeouts, started_at = exchange.watch, provider.timeouts, attempt.started_at
+    head_by = started_at + timeouts.first_byte_s
     watch.deadline_at = min(head_by, attempt.first_token_by) if exchange.stream else head_by
-    watch.hard_deadline_at = attempt.started_at + (provider.timeouts.total_s or inf)
+    watch.hard_deadline_at = inf if timeouts.total_s is None else started_at + timeouts.total_s
     try:
-        answer = await ask(provider, outgoing)
+        answer = await provider.call(outgoing)
+    except GatewayError:
+        raise
+    except Exception as error:
+        raise blamed(provider, error) from error
     finally:
         attempt.key = outgoing.key
     attempt.answer = answer
     attempt.status = answer.status
-    attempt.first_byte_s = loop.time() - attempt.started_at
+    attempt.first_byte_s = monotonic() - started_at
     if hooks.after_call:
         try:
             await run(hooks.after_call, exchange, attempt, answer)
@@ -75,67 +81,62 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
     return answer
 
 
-async def ask(provider: BaseProvider, outgoing: Call) -> Answer:
-    """Call the provider. One that fails in a way of its own is the provider's failure, not ours."""
-    try:
-        return await provider.call(outgoing)
-    except GatewayError:
-        raise
-    except Exception as error:
-        logger.exception("provider %s failed", provider.name)
-        raise UpstreamError(f'provider "{provider.name}" failed', provider=provider.name) from error
+def blamed(provider: BaseProvider, error: Exception) -> UpstreamError:
+    """Log what a provider failed with in a way of its own; return the provider's failure."""
+    logger.error("provider %s failed", provider.name, exc_info=error)
+    return UpstreamError(f'provider "{provider.name}" failed', provider=provider.name)
 
 
 def build(exchange: Exchange, attempt: Attempt) -> Call:
     """Return the call for this target: the client's own bytes wherever nothing has to be different."""
-    provider = attempt.target.provider
+    endpoint, provider, model = attempt.endpoint, attempt.target.provider, attempt.target.model
     request = exchange.request
     headers = to_provider(request.headers, provider.forward_headers)
-    for name, value in attempt.endpoint.headers.items():
-        headers.setdefault(name, value)
-    translated = is_translated(exchange, attempt)
-    rewritten = translated or must_be_unsealed(exchange) or must_be_fitted(exchange, attempt)
+    if endpoint.headers:
+        for name, value in endpoint.headers.items():
+            headers.setdefault(name, value)
+    headers[CONTENT_TYPE] = exchange.payload.content_type
     exchange.dropped = ()  # what a target before this one could not hold is no news of this one
-    headers["Content-Type"] = exchange.payload.content_type
+    translated = endpoint.api is not exchange.endpoint.api
+    if translated or must_be_unsealed(exchange) or must_be_fitted(exchange, attempt):
+        body = translate_request(exchange, attempt)
+    else:
+        body = _body(exchange, attempt)
     return Call(
-        endpoint=attempt.endpoint,
-        model=attempt.target.model,
-        path=attempt.endpoint.path_for(attempt.target.model),
-        headers=headers,
-        body=translate_request(exchange, attempt) if rewritten else _body(exchange, attempt),
-        stream=exchange.stream,
-        query=attempt.endpoint.query if translated else _query(request, attempt.endpoint),
+        endpoint,
+        model,
+        endpoint.path_for(model) if endpoint.has_model_in_path else endpoint.path,
+        headers,
+        body,
+        exchange.stream,
+        # To ask for the URL costs as much as to choose a target.
+        query=endpoint.query if translated or "?" not in request.raw_path else _query(request, endpoint),
         client_key=exchange.credential if provider.forward_client_key else None,
     )
 
 
 def _body(exchange: Exchange, attempt: Attempt) -> bytes:
-    payload = exchange.payload
-    changes = _changes(exchange, attempt)
-    if attempt.endpoint.has_model_in_path:
-        return payload.body(changes)
-    if "model" not in changes and not isinstance(payload, FormPayload) and not says_one_model(payload.raw):
-        changes["model"] = attempt.target.model
+    """Return the body with what must differ for this target: its model, the wish for token counts."""
+    payload, endpoint, model = exchange.payload, attempt.endpoint, attempt.target.model
+    changes: Tree = {}
+    if not endpoint.has_model_in_path and (payload.told.get("model") != model or not payload.is_certain):
+        changes["model"] = model
+    exchange.usage_hidden = False
+    if exchange.stream and exchange.endpoint.stream_usage:
+        changes |= _wish_for_usage(exchange, attempt)
     return payload.body(changes)
 
 
-def _changes(exchange: Exchange, attempt: Attempt) -> Tree:
-    """Return the fields that must differ for this target: its model name, the wish for token counts."""
-    fields = exchange.payload.fields
-    changes: Tree = {}
-    if attempt.target.model != fields.get("model") and not attempt.endpoint.has_model_in_path:
-        changes["model"] = attempt.target.model
-    exchange.usage_hidden = False
-    if exchange.stream and exchange.endpoint.stream_usage and exchange.gateway.config.server.stream_usage:
-        options = fields.get("stream_options")
-        asked = isinstance(options, dict) and options.get("include_usage")
-        if not asked and attempt.target.provider.stream_usage == "ask":
-            changes["stream_options"] = {
-                **(options if isinstance(options, dict) else {}),
-                "include_usage": True,
-            }
-            exchange.usage_hidden = True
-    return changes
+def _wish_for_usage(exchange: Exchange, attempt: Attempt) -> Tree:
+    """Return the field by which a stream tells its token counts, where the client has not asked for them."""
+    if not exchange.gateway.config.server.stream_usage or attempt.target.provider.stream_usage != "ask":
+        return {}
+    options = exchange.payload.told.get("stream_options")
+    known = options if isinstance(options, dict) else {}
+    if known.get("include_usage"):
+        return {}
+    exchange.usage_hidden = True
+    return {"stream_options": {**known, "include_usage": True}}
 
 
 def _query(request: web.Request, endpoint: Endpoint) -> str:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from math import inf
+from time import monotonic
 
 from attrs import evolve
 
@@ -62,8 +63,6 @@ class ContinuingAnswer(Answer):
     patience_s: how long the next one may be looked for.
     """
 
-    names_failures = True
-
     def __init__(
         self,
         exchange: Exchange,
@@ -105,7 +104,7 @@ class ContinuingAnswer(Answer):
         """Wait for more of the present stream; b"" where it has ended, or is broken."""
         splice = self._splice
         if self._seat is not None:
-            now = asyncio.get_running_loop().time()
+            now = monotonic()
             read_s = self._attempt.target.provider.timeouts.read_s
             self._exchange.watch.deadline_at = now + read_s if splice.leg.chars else self._content_by
         try:
@@ -133,7 +132,7 @@ class ContinuingAnswer(Answer):
         trip = self._trip = self._trip or self._itinerary()
         if leg.chars:  # who has said something has earned the next one all of the patience
             trip.deadline_at = clock() + self._patience_s
-            self._until = asyncio.get_running_loop().time() + self._patience_s
+            self._until = monotonic() + self._patience_s
         tried = len(exchange.attempts)
         while (step := trip.next(clock())) is not None:
             error = await self._ask(step.seat)
@@ -163,8 +162,8 @@ class ContinuingAnswer(Answer):
     async def _ask(self, seat: Seat) -> GatewayError | None:
         """Ask one target to go on; return what it fails with, if it does."""
         exchange = self._exchange
-        now = asyncio.get_running_loop().time()
-        made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, now)
+        now = monotonic()
+        made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, now, seat)
         exchange.attempts.append(made)
         self._attempt, self._seat = made, seat
         self._lease = seat.state.begin(exchange.gateway.router.clock(), seat.limiter)
@@ -181,7 +180,7 @@ class ContinuingAnswer(Answer):
             return None
         finally:
             exchange.watch.answer_by = inf
-            until = asyncio.get_running_loop().time() + seat.target.provider.timeouts.first_byte_s
+            until = monotonic() + seat.target.provider.timeouts.first_byte_s
             self._content_by = min(until, made.first_token_by, self._until)
         self._over(error)
         await self._answer.close()

@@ -6,15 +6,14 @@ and what `choose_targets` hooks make of it. Each step can say its reason to a tr
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from attrs import define
+from multidict import istr
 
 from aigw.config.models import RuleConfig
 from aigw.dialects.endpoints import Endpoint
-from aigw.errors import ClientError, ErrorKind, ServerError
-from aigw.hooks.table import first_result
+from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
 from aigw.pipeline.admit import is_allowed
 from aigw.pipeline.exchange import Exchange
 from aigw.pipeline.speak import spoken
@@ -25,45 +24,45 @@ from aigw.upstream.registry import Route, Target
 from aigw.upstream.target import Policy
 
 MAX_FALLBACKS = 16
+FALLBACKS = istr("x-aigw-fallbacks")
 
 
 @define(eq=False)
 class Plan:
-    """What a model's name means for one kind of request. is_simple: nothing is to decide but the order."""
+    """What a model's name means for one kind of request.
+
+    is_simple: nothing is to decide but the order. is_hedged: a second target may be asked beside the first.
+    """
 
     groups: tuple[SeatGroup, ...]
     policy: Policy
     rules: tuple[RuleConfig, ...]
     is_simple: bool
+    is_hedged: bool
 
 
-async def choose(exchange: Exchange, trace: Trace | None = None) -> tuple[Plan, Sequence[Seat]]:
-    """Return the plan that serves a request, and the seats to ask, in order.
+def chosen(
+    exchange: Exchange, trace: Trace | None = None
+) -> tuple[Plan, tuple[SeatGroup, ...], Sequence[Seat]]:
+    """Return the plan that serves a request, its groups, and the seats in the order in which to ask them.
 
-    Raises ClientError: 404 where the model leads nowhere, 403 for a fallback that the caller may not use,
-    429 where all targets are at their limits.
+    Raises ClientError: 404 where the model leads nowhere, 403 for a fallback that the caller may not use.
     """
-    gateway = exchange.gateway
-    known = gateway.models.resolve(exchange.model)
+    known = exchange.gateway.models.resolve(exchange.model)
     if known is None:
         raise _unknown_model(exchange, exchange.model, "model")
     exchange.entry = known.entry
     exchange.prefer = known.prefer
-    plan = plan_of(exchange, known)
-    asked = wished_fallbacks(exchange)
+    plan = known.plans.get((exchange.endpoint, exchange.stream)) or plan_of(exchange, known)
     groups = plan.groups
+    asked = wished_fallbacks(exchange)
     if asked or not plan.is_simple:
         plan, groups = _extended(exchange, plan, asked, trace)
     if not groups:
         raise _unable(exchange, known)
-    router = gateway.router
-    seats = router.order(exchange, groups, router.clock(), trace)
-    if gateway.hooks.choose_targets:
-        seats = await _as_plugins_want(exchange, seats, trace)
-    exchange.targets = tuple([seat.target for seat in seats])
-    if not seats:
-        raise _nothing_left(exchange, groups)
-    return plan, seats
+    router = exchange.gateway.router
+    seats = exchange.seats = router.order(exchange, groups, router.clock(), trace)
+    return plan, groups, seats
 
 
 def plan_of(exchange: Exchange, route: Route) -> Plan:
@@ -80,6 +79,7 @@ def plan_of(exchange: Exchange, route: Route) -> Plan:
             route.policy,
             rules,
             not rules and not route.policy.fallbacks,
+            (route.policy.hedge or config.hedge) is not None,
         )
         route.plans[key] = plan
     return plan
@@ -104,11 +104,13 @@ def wished_fallbacks(exchange: Exchange) -> list[str]:
     In the header `x-aigw-fallbacks`, or in the body as a list `fallbacks`, which is ours and goes no further.
     Raises ClientError: 400 on anything but names, 403 on what the caller may not use, 404 on no model.
     """
-    header = exchange.request.headers.get("x-aigw-fallbacks")
-    names = [] if header is None else [name.strip() for name in header.split(",") if name.strip()]
+    header = exchange.request.headers.get(FALLBACKS)
     payload = exchange.payload
+    if header is None and not exchange.endpoint.has_model_in_path and "fallbacks" not in payload.told:
+        return []
+    names = [] if header is None else [name.strip() for name in header.split(",") if name.strip()]
     if (not exchange.endpoint.has_model_in_path or b'"fallbacks"' in payload.raw) and (
-        "fallbacks" in payload.fields
+        "fallbacks" in payload.told
     ):
         names += _from_body(exchange)
     if len(names) > MAX_FALLBACKS:
@@ -165,11 +167,18 @@ def _groups_of(exchange: Exchange, models: Iterable[str]) -> list[SeatGroup]:
     return found
 
 
-async def _as_plugins_want(exchange: Exchange, seats: Sequence[Seat], trace: Trace | None) -> Sequence[Seat]:
+async def as_plugins_want(exchange: Exchange, seats: Sequence[Seat], trace: Trace | None) -> Sequence[Seat]:
+    """Return the seats that `choose_targets` hooks leave, in the order in which they want them."""
     by_target = {seat.target: seat for seat in seats}
     targets: Sequence[Target] = [seat.target for seat in seats]
     for hook in exchange.gateway.hooks.choose_targets:
-        chosen: Sequence[Target] | None = await first_result((hook,), exchange, targets)
+        chosen: Sequence[Target] | None = None
+        try:
+            chosen = await hook.call(exchange, targets)
+        except GatewayError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; failed() decides
+            hook.failed(error)
         if chosen is None:
             continue
         group = seats[0].group if seats else None
@@ -198,7 +207,7 @@ def _unable(exchange: Exchange, known: Route) -> ClientError:
     )
 
 
-def _nothing_left(exchange: Exchange, groups: Sequence[SeatGroup]) -> ClientError | ServerError:
+def nothing_left(exchange: Exchange, groups: Sequence[SeatGroup]) -> ClientError | ServerError:
     """Say why there is nobody to ask: all are full, or left out, or a plugin wants none."""
     router = exchange.gateway.router
     now = router.clock()
@@ -225,9 +234,8 @@ def _nothing_left(exchange: Exchange, groups: Sequence[SeatGroup]) -> ClientErro
 
 def _unknown_model(exchange: Exchange, model: str, param: str) -> ClientError:
     patterns = exchange.identity.models
-    names = [name for name in exchange.gateway.models.names() if is_allowed(name, patterns)]
-    near = difflib.get_close_matches(model, names, 1)
-    hint = f'; did you mean "{near[0]}"?' if near else "; GET /v1/models lists what there is"
+    near = exchange.gateway.models.nearest(model, lambda name: is_allowed(name, patterns))
+    hint = f'; did you mean "{near}"?' if near else "; GET /v1/models lists what there is"
     return ClientError(
         f'model "{model[:80]}": no such model{hint}', kind=ErrorKind.MODEL_NOT_FOUND, param=param
     )

@@ -7,15 +7,16 @@ innermost handler, `answer`, does.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from time import monotonic
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from aigw.dialects.base import StreamEncoder
 from aigw.dialects.endpoints import Api
@@ -29,7 +30,16 @@ from aigw.pipeline.exchange import EXCHANGE, Attempt, Exchange, bound_for_model
 from aigw.pipeline.restrain import restraint_on
 from aigw.pipeline.speak import is_translated
 from aigw.pipeline.tried import fallback_header
-from aigw.pipeline.whole import Whole, as_stream, decoder_of, finish_whole, read_folded, read_whole
+from aigw.pipeline.whole import (
+    Whole,
+    as_stream,
+    at_once,
+    decoder_of,
+    finish_whole,
+    passed,
+    read_folded,
+    read_whole,
+)
 from aigw.relay.allowed import restrained
 from aigw.relay.continuation import ContinuedRelay
 from aigw.relay.delivery import Delivery, StreamDelivery, WholeDelivery
@@ -40,12 +50,13 @@ from aigw.relay.stream import Relay
 from aigw.relay.translate import TranslateRelay
 from aigw.relay.watchers import Watchers
 from aigw.upstream.provider import Answer, pull
-from aigw.wire.headers import retry_after_s, to_client
+from aigw.wire.headers import media_type_of, retry_after_s, to_client
 
 BYTES_APIS = frozenset({Api.AUDIO})
 """APIs that may answer with bytes or plain text; from any other, what is no event stream must be JSON."""
 MAX_ERROR_BYTES = 64 * 1024
 MAX_DROPPED_CHARS = 2000
+CONTENT_TYPE = istr("Content-Type")
 _UNFIT = re.compile(r"[^\x20-\x7e]")
 
 
@@ -62,27 +73,16 @@ async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def prepared(exchange: Exchange, attempt: Attempt) -> Delivery:
-    """Return the delivery for an attempt that has an answer. Raises GatewayError where it is no good one."""
+    """Return the delivery for an attempt that has an answer, once there is certainly something to deliver.
+
+    A client that wants a stream gets one, also from a provider that answered whole, and the reverse.
+    Raises GatewayError where the answer is no good one.
+    """
     answer = attempt.answer
     assert answer is not None  # noqa: S101 - the link before this one has set it
     if answer.status >= 300:
         raise await failure(exchange, attempt, answer)
-    return await prepare(exchange, attempt, answer)
-
-
-async def answer(request: web.Request) -> web.StreamResponse:
-    """Send what `deliver` has prepared: the handler of every endpoint that reaches a model."""
-    exchange = request[EXCHANGE]
-    assert exchange.delivery is not None  # noqa: S101
-    return await exchange.delivery.send(exchange)
-
-
-async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Delivery:
-    """Return the delivery for a good answer, once it is certain that there is something to deliver.
-
-    A client that wants a stream gets one, also from a provider that answered whole, and the reverse.
-    """
-    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(answer.headers.get(CONTENT_TYPE, ""))
     has_codec = exchange.endpoint.codec is not None
     if media_type == EVENTS and (attempt.endpoint.codec or attempt.endpoint.grammar):
         if has_codec and not exchange.stream:
@@ -90,12 +90,20 @@ async def prepare(exchange: Exchange, attempt: Attempt, answer: Answer) -> Deliv
             return whole_delivery(exchange, attempt, answer, whole)
         return await stream_delivery(exchange, attempt, answer, stream_relay(exchange, attempt))
     if media_type == "application/json" or attempt.endpoint.api not in BYTES_APIS:
-        read = await read_whole(exchange, attempt, answer)
+        read = at_once(attempt, answer) or await read_whole(exchange, attempt, answer)
         if has_codec and exchange.stream:
             told = as_stream(exchange, attempt, read, encoder_of(exchange))
             return await stream_delivery(exchange, attempt, answer, told)
-        return whole_delivery(exchange, attempt, answer, await finish_whole(exchange, attempt, read))
+        whole = passed(exchange, attempt, read) or await finish_whole(exchange, attempt, read)
+        return whole_delivery(exchange, attempt, answer, whole)
     return await stream_delivery(exchange, attempt, answer, BinaryRelay())
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Send what `deliver` has prepared: the handler of every endpoint that reaches a model."""
+    exchange = request[EXCHANGE]
+    assert exchange.delivery is not None  # noqa: S101
+    return await exchange.delivery.send(exchange)
 
 
 def whole_delivery(exchange: Exchange, attempt: Attempt, answer: Answer, whole: Whole) -> WholeDelivery:
@@ -191,10 +199,9 @@ async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, re
 
     Raises UpstreamError when the stream fails, or ends, before it has said anything.
     """
-    loop = asyncio.get_running_loop()
     watch = exchange.watch
     patience_s = attempt.target.provider.timeouts.first_byte_s
-    watch.deadline_at = min(loop.time() + patience_s, attempt.first_token_by)
+    watch.deadline_at = min(monotonic() + patience_s, attempt.first_token_by)
     parts: list[bytes] = []
     while not relay.has_content and not relay.ended:
         chunk = await pull(answer)
@@ -209,7 +216,7 @@ async def until_content(exchange: Exchange, attempt: Attempt, answer: Answer, re
             kind=ErrorKind.UPSTREAM_PROTOCOL,
             provider=attempt.target.provider.name,
         )
-    exchange.first_token_s = loop.time() - exchange.started_at
+    exchange.first_token_s = monotonic() - exchange.started_at
     watch.answer_by = inf
     return b"".join(parts)
 
@@ -219,7 +226,7 @@ async def failure(exchange: Exchange, attempt: Attempt, answer: Answer) -> Gatew
 
     An upstream's 401 means that our credential failed: never a 401 to the client.
     """
-    exchange.watch.deadline_at = asyncio.get_running_loop().time() + attempt.target.provider.timeouts.read_s
+    exchange.watch.deadline_at = monotonic() + attempt.target.provider.timeouts.read_s
     body = await answer.read(MAX_ERROR_BYTES)
     dialect = attempt.endpoint.errors
     forwarded_key = attempt.target.provider.forward_client_key and exchange.credential is not None

@@ -6,11 +6,11 @@ state true; must not call a provider, a store or a client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from attrs import define, field, frozen
 
 from aigw.dialects.base import Tree
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aigw.pipeline.watchdog import Watch
     from aigw.relay.delivery import Delivery, Keeper
     from aigw.routing.health import Lease
-    from aigw.routing.seats import Trace
+    from aigw.routing.seats import Seat, Trace
 
 
 @frozen
@@ -59,6 +59,7 @@ class Reservation(Protocol):
 class Attempt:
     """One call to one target. endpoint: the format it is spoken to in, the client's own or another.
 
+    seat: the target as requests of this kind meet it, where it was chosen for one.
     key: the name of the credential it was made with, of a provider that has several.
     lease: its place among those that its target answers. counted: its good beginning has been told there.
     """
@@ -67,6 +68,7 @@ class Attempt:
     endpoint: Endpoint
     number: int
     started_at: float
+    seat: Seat | None = field(default=None, repr=False)
     answer: Answer | None = None
     status: int | None = None
     error: GatewayError | None = None
@@ -77,7 +79,7 @@ class Attempt:
 
     @property
     def first_token_by(self) -> float:
-        """When a stream must have begun to say something, in loop time."""
+        """When a stream must have begun to say something, as `time.monotonic` tells it."""
         target = self.target
         limit_s = target.first_token_s or target.provider.timeouts.first_token_s
         return inf if limit_s is None else self.started_at + limit_s
@@ -90,6 +92,7 @@ class Exchange:
     id: the request id, as the client gave it or made here; in every answer's `x-request-id`.
     model: the name the client asked for. The name the provider gets stands in `attempt.target`.
     entry: the registered name or pattern that the model resolved to; unlike `model` it cannot be made up.
+    seats: the targets to be asked, in order, as requests of this kind meet them.
     usage_hidden: token counts were asked of the provider for us alone, so the client must not see them.
     dropped: paths of what the provider's format could not hold.
     given: the body, where it did not come as that of an HTTP request.
@@ -118,7 +121,7 @@ class Exchange:
     entry: str = ""
     prefer: str | None = None
     stream: bool = False
-    targets: tuple[Target, ...] = ()
+    seats: Sequence[Seat] = ()
     attempts: list[Attempt] = field(factory=list)
     reservations: list[Reservation] = field(factory=list, repr=False)
     usage: Usage | None = None
@@ -150,6 +153,11 @@ class Exchange:
         return self.endpoint.api or self.endpoint.own
 
     @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets to be asked, in order."""
+        return tuple(seat.target for seat in self.seats)
+
+    @property
     def credential(self) -> str | None:
         """The caller's key or token as it came, wherever this client's format puts it."""
         return credential_of(self.request)
@@ -173,8 +181,10 @@ class Exchange:
 
 def credential_of(request: web.BaseRequest) -> str | None:
     """Return the credential in a request: a bearer token, or a key in one of the vendors' own headers."""
-    header = request.headers.get("Authorization")
+    header = request.headers.get(hdrs.AUTHORIZATION)
     if header is not None:
+        if header.startswith("Bearer "):  # as nearly all write it
+            return header[7:].strip() or None
         scheme, _, token = header.partition(" ")
         return token.strip() or None if scheme.lower() == "bearer" else None
     for name in ("x-api-key", "api-key", "x-goog-api-key"):

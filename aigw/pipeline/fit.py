@@ -14,6 +14,15 @@ from aigw.upstream.profile import NOTHING_KNOWN, Place, Profile
 
 def profile_of(exchange: Exchange, attempt: Attempt) -> Profile:
     """Return what is known of the attempt's model, as far as it may be acted upon."""
+    seat = attempt.seat
+    if seat is None:
+        return _found(exchange, attempt)
+    if seat.profile is None:
+        seat.profile = _found(exchange, attempt)
+    return seat.profile
+
+
+def _found(exchange: Exchange, attempt: Attempt) -> Profile:
     endpoint, target = attempt.endpoint, attempt.target
     native = endpoint.api is exchange.endpoint.api
     if endpoint.api is None or (native and not exchange.gateway.config.server.fix_parameters):

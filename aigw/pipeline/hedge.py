@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from copy import copy
 from math import inf
+from time import monotonic
 
 from aiohttp import web
 from attrs import define
@@ -61,8 +62,7 @@ class Contender:
 def enter(exchange: Exchange, seat: Seat) -> Contender:
     """Begin an attempt beside others."""
     gateway = exchange.gateway
-    loop = asyncio.get_running_loop()
-    made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, loop.time())
+    made = Attempt(seat.target, seat.endpoint, len(exchange.attempts) + 1, monotonic(), seat)
     exchange.attempts.append(made)
     own = copy(exchange)
     own.attempts = [made]
@@ -179,5 +179,5 @@ async def _give_up(exchange: Exchange, contenders: list[Contender]) -> None:
         each.seat.state.release(now, each.lease)
         latency = each.seat.state.streams if exchange.stream else each.seat.state.wholes
         if each.made.error is not None and each.made.error.code == LOST:  # it took at least this long
-            latency.observe(now, asyncio.get_running_loop().time() - each.made.started_at)
+            latency.observe(now, monotonic() - each.made.started_at)
     contenders.clear()

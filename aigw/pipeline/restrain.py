@@ -20,9 +20,9 @@ def restraint_on(exchange: Exchange, attempt: Attempt) -> Restraint | None:
     must enforce it.
     """
     if not is_translated(exchange, attempt):
+        if exchange.endpoint.codec is not OPENRESPONSES:
+            return None
         payload = exchange.payload
-        if exchange.endpoint.codec is not OPENRESPONSES or (
-            _CHOICE not in payload.raw and not payload.changed
-        ):
+        if _CHOICE not in payload.raw and not payload.changed:
             return None
     return None if exchange.endpoint.codec is None else restraint_of(exchange.payload.decoded())

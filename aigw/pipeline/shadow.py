@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from copy import copy
+from time import monotonic
 
 from attrs import define, field, frozen
 
@@ -17,7 +18,7 @@ from aigw.config.models import ShadowConfig
 from aigw.errors import GatewayError, UpstreamError
 from aigw.hooks.table import run
 from aigw.model import Failed, Fold, Usage
-from aigw.pipeline.call import ask, build
+from aigw.pipeline.call import blamed, build
 from aigw.pipeline.choose import seats_of
 from aigw.pipeline.exchange import Attempt, Exchange, Record
 from aigw.pipeline.whole import decoder_of
@@ -73,8 +74,7 @@ class Shadows:
             seat = next(iter(seats_of(exchange, (config.target,))), None)
             if seat is None or seat.unfit(router.clock()):
                 return
-            loop = asyncio.get_running_loop()
-            attempt = Attempt(seat.target, seat.endpoint, 1, loop.time())
+            attempt = Attempt(seat.target, seat.endpoint, 1, monotonic(), seat)
             outgoing = build(copy(exchange), attempt)  # what is noted of this target is no news of the other
         except GatewayError as error:  # this provider's format cannot hold the request
             logger.info("%s: no copy for %s: %s", exchange.id, config.target, error)
@@ -134,7 +134,7 @@ class Copy:
 
     async def run(self, outgoing: Call) -> None:
         """Make the call, read the answer and forget it."""
-        clock, loop = self.exchange.gateway.router.clock, asyncio.get_running_loop()
+        clock = self.exchange.gateway.router.clock
         lease = self.seat.state.begin(clock(), self.seat.limiter)
         size = 0
         usage: Usage | None = None
@@ -155,7 +155,7 @@ class Copy:
             self.attempt.status,
             error.code if error else None,
             self.attempt.first_byte_s,
-            loop.time() - self.attempt.started_at,
+            monotonic() - self.attempt.started_at,
             size,
             usage,
         )
@@ -163,10 +163,16 @@ class Copy:
 
     async def _answer(self, outgoing: Call) -> tuple[int, Usage | None]:
         """Return size and token counts of the answer."""
-        answer = await ask(self.seat.target.provider, outgoing)
+        provider = self.seat.target.provider
+        try:
+            answer = await provider.call(outgoing)
+        except GatewayError:
+            raise
+        except Exception as error:
+            raise blamed(provider, error) from error
         try:
             self.attempt.status = answer.status
-            self.attempt.first_byte_s = asyncio.get_running_loop().time() - self.attempt.started_at
+            self.attempt.first_byte_s = monotonic() - self.attempt.started_at
             body = await answer.read(MAX_BYTES)
             if answer.status >= 300:
                 raise self.attempt.endpoint.errors.decode_error(answer.status, body)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from enum import Enum, auto
 from math import inf
+from time import monotonic
 
 from aiohttp import web
 from attrs import define
@@ -47,7 +48,7 @@ class Watch:
 
     attached: the request's client is the one that waits: when it leaves, nobody wants the answer.
     deadline_at: when the present wait is too long; hard_deadline_at: when the whole attempt is; answer_by:
-        when the client must have an answer begun, over all attempts. Loop time.
+        when the client must have an answer begun, over all attempts. In seconds, as `time.monotonic`.
     took_at: when the client was last seen to take something, or to owe nothing; unsent: what waited for it
         then, in bytes.
     """
@@ -153,7 +154,7 @@ class Watchdog:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = monotonic()
         self._timer = loop.call_later(TICK_S, self._tick) if self._watches else None
         for watch in tuple(self._watches):
             try:

@@ -6,9 +6,9 @@ crossings: a stream folded for a client that wants it whole, and a whole answer 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -46,21 +46,27 @@ class Whole:
     tree: Tree | None = None
 
 
+def at_once(attempt: Attempt, answer: Answer) -> Whole | None:
+    """Return a whole JSON answer if all of it is there already. Raises UpstreamError when it is no object."""
+    body = answer.at_once()
+    return None if body is None else Whole(body, check_whole(attempt, body))
+
+
 async def read_whole(exchange: Exchange, attempt: Attempt, answer: Answer) -> Whole:
     """Read a whole JSON answer. Raises UpstreamError when it is too large, breaks off, or is no object."""
-    body = answer.at_once()
-    if body is None:
-        body = await _read_all(exchange, attempt, answer)
+    whole = at_once(attempt, answer)
+    if whole is not None:
+        return whole
+    body = await _read_all(exchange, attempt, answer)
     return Whole(body, check_whole(attempt, body))
 
 
 async def _read_all(exchange: Exchange, attempt: Attempt, answer: Answer) -> bytes:
-    loop = asyncio.get_running_loop()
     read_s = attempt.target.provider.timeouts.read_s
     parts: list[bytes] = []
     size = 0
     while True:
-        exchange.watch.deadline_at = loop.time() + read_s
+        exchange.watch.deadline_at = monotonic() + read_s
         chunk = await pull(answer)
         if not chunk:
             break
@@ -104,6 +110,21 @@ def protocol_error(attempt: Attempt, what: str) -> UpstreamError:
     """Return the error for an answer that is not what the API promises."""
     name = attempt.target.provider.name
     return UpstreamError(f'provider "{name}" sent {what}', kind=ErrorKind.UPSTREAM_PROTOCOL, provider=name)
+
+
+def passed(exchange: Exchange, attempt: Attempt, whole: Whole) -> Whole | None:
+    """Return a whole answer that goes to the client as it came, and take its token counts; else None."""
+    endpoint = attempt.endpoint
+    if (
+        whole.tree is None
+        or endpoint.api is not exchange.endpoint.api
+        or exchange.gateway.hooks.rewrite_response
+        or exchange.patch_for(attempt.target.provider) is not None
+        or restraint_on(exchange, attempt) is not None
+    ):
+        return None
+    exchange.usage = endpoint.read_usage(whole.tree)
+    return whole
 
 
 async def finish_whole(exchange: Exchange, attempt: Attempt, whole: Whole) -> Whole:
@@ -170,11 +191,10 @@ def _encoder(codec: Dialect, asked: Request | None) -> Any:
 async def read_folded(exchange: Exchange, attempt: Attempt, answer: Answer) -> Whole:
     """Read a stream to its end for a client that wants the whole. Raises UpstreamError if it has none."""
     decoder, fold = restrained(decoder_of(attempt), restraint_on(exchange, attempt)), Fold()
-    loop = asyncio.get_running_loop()
     read_s = attempt.target.provider.timeouts.read_s
     chunk = b" "
     while chunk and not fold.finished:
-        exchange.watch.deadline_at = loop.time() + read_s
+        exchange.watch.deadline_at = monotonic() + read_s
         chunk = await pull(answer)
         for event in decoder.feed(chunk) if chunk else decoder.close():
             if isinstance(event, Failed):

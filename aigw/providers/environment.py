@@ -11,7 +11,6 @@ from typing import Final
 from aigw.config import Config, unknown_provider
 from aigw.config.secrets import MASK
 from aigw.upstream.catalog import CATALOG
-from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.provider import BaseProvider
 
@@ -40,6 +39,8 @@ def from_environment(
         except ValueError as error:
             problems.append(f"{' or '.join(row.url_env)}: {error}")
     if DEMO in wanted and DEMO not in config.providers:
+        from aigw.upstream.demo import DemoProvider  # noqa: PLC0415 - start-up does not wait for it unasked
+
         made[DEMO] = DemoProvider(DEMO)
     return made
 

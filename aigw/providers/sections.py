@@ -16,7 +16,6 @@ from aigw.providers.environment import DEMO, first
 from aigw.providers.reading import read_options, timeouts_of, transport_settings
 from aigw.providers.wrappers import WRAPPERS
 from aigw.upstream.catalog import CATALOG
-from aigw.upstream.demo import DemoProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.key_pool import Key, KeyPool
 from aigw.upstream.provider import BaseProvider
@@ -38,6 +37,8 @@ def make_provider(
     """
     kind = section.kind
     if kind == DEMO:
+        from aigw.upstream.demo import DemoProvider  # noqa: PLC0415 - start-up does not wait for it unasked
+
         return DemoProvider(name, pace_s=read_options(DemoOptions, name, section).pace_s)
     if kind is not None and kind in kinds:
         provider = kinds[kind](name, section)

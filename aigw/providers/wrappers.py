@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
-from attrs import frozen
 
 from aigw.config import Config, ProviderConfig
 from aigw.config.place import join
@@ -21,10 +20,8 @@ from aigw.errors import ConfigError
 from aigw.providers.environment import nowhere
 from aigw.providers.reading import read_options, timeouts_of
 from aigw.upstream.catalog import CATALOG
-from aigw.upstream.chaos import ChaosOptions, ChaosProvider
 from aigw.upstream.http import Provider
 from aigw.upstream.provider import BaseProvider, parse_apis
-from aigw.upstream.replay import ReplayOptions, ReplayProvider
 
 _OWN_FIELDS: Final = frozenset({"kind", "options", "timeouts", "apis"})
 """What a section may say of a wrapper; everything else is for the provider behind it."""
@@ -32,15 +29,10 @@ _OWN_FIELDS: Final = frozenset({"kind", "options", "timeouts", "apis"})
 Secrets = frozenset[str]
 
 
-@frozen
-class WrapperKind:
-    """A kind of wrapper. options: its attrs class, with a field `of`, the name of what it wraps."""
+def _chaos(name: str, section: ProviderConfig, inner: BaseProvider | None, _: Secrets) -> BaseProvider:
+    from aigw.upstream.chaos import ChaosOptions, ChaosProvider  # noqa: PLC0415 - for tests: few start with it
 
-    options: type[ChaosOptions | ReplayOptions]
-    make: Callable[[str, Any, BaseProvider | None, Secrets], BaseProvider]
-
-
-def _chaos(name: str, options: ChaosOptions, inner: BaseProvider | None, _: Secrets) -> BaseProvider:
+    options = read_options(ChaosOptions, name, section)
     assert inner is not None  # noqa: S101 - the options have said of what
     return ChaosProvider(
         inner,
@@ -52,7 +44,10 @@ def _chaos(name: str, options: ChaosOptions, inner: BaseProvider | None, _: Secr
     )
 
 
-def _replay(name: str, options: ReplayOptions, inner: BaseProvider | None, secrets: Secrets) -> BaseProvider:
+def _replay(name: str, section: ProviderConfig, inner: BaseProvider | None, secrets: Secrets) -> BaseProvider:
+    from aigw.upstream.replay import ReplayOptions, ReplayProvider  # noqa: PLC0415 - for tests, as chaos is
+
+    options = read_options(ReplayOptions, name, section)
     return ReplayProvider(
         inner,
         name=name,
@@ -65,9 +60,10 @@ def _replay(name: str, options: ReplayOptions, inner: BaseProvider | None, secre
     )
 
 
-WRAPPERS: Final[Mapping[str, WrapperKind]] = MappingProxyType(
-    {"chaos": WrapperKind(ChaosOptions, _chaos), "replay": WrapperKind(ReplayOptions, _replay)}
-)
+Maker = Callable[[str, ProviderConfig, BaseProvider | None, Secrets], BaseProvider]
+
+WRAPPERS: Final[Mapping[str, Maker]] = MappingProxyType({"chaos": _chaos, "replay": _replay})
+"""Each kind's maker. Its options have a field `of`, the name of what it wraps."""
 
 
 def wrapped_by(config: Config) -> list[str]:
@@ -96,9 +92,8 @@ def make_wrapper(
     name: str, section: ProviderConfig, inner: BaseProvider | None, secrets: Secrets
 ) -> BaseProvider:
     """Make a wrapper from its section. Raises ConfigError or ValueError."""
-    kind = WRAPPERS[str(section.kind)]
     _refuse_others(name, section)
-    provider = kind.make(name, read_options(kind.options, name, section), inner, secrets)
+    provider = WRAPPERS[str(section.kind)](name, section, inner, secrets)
     if section.timeouts != attrs.fields(ProviderConfig).timeouts.default:
         provider.timeouts = timeouts_of(section)
     if section.apis is not None:

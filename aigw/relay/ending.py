@@ -24,3 +24,5 @@ class Ending(StrEnum):
     """It was cancelled by whoever had asked for it."""
     SHUT_DOWN = "shut_down"
     """The gateway stopped while the answer was running."""
+
+    __hash__ = str.__hash__  # an Enum's own is written in Python

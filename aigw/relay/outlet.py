@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 
+from aigw.relay.http_answer import CLOSED, KEPT, EventStream, WrittenAnswer, may_write, put, whole_head
+
 if TYPE_CHECKING:
     from aigw.pipeline.exchange import Exchange
 
@@ -54,9 +56,17 @@ class HttpOutlet:
     ) -> web.StreamResponse:
         if exchange.begun:  # a second answer behind a begun one would be read as part of it
             raise ConnectionResetError("an answer had begun already")
+        request = exchange.request
+        if may_write(request):
+            keep_alive = request.keep_alive
+            head = whole_head(status, headers, len(body), keep_alive=keep_alive)
+            exchange.begun = True
+            if not put(request, head, body):
+                await request.writer.drain()  # the client is behind: what it has not taken is still ours
+            return WrittenAnswer(status, headers, len(body), keep_alive=keep_alive)
         response = web.Response(status=status, headers=headers, body=body)
         exchange.begun = True
-        await response.prepare(exchange.request)
+        await response.prepare(request)
         await response.write_eof()
         return response
 
@@ -70,7 +80,8 @@ class HttpOutlet:
             await response.prepare(exchange.request)
             await carry(response)
             return response
-        events = EventSourceResponse(
+        kind = EventSourceResponse if exchange.request.version < HttpVersion11 else EventStream
+        events = kind(
             headers=headers,
             sep="\n",
             allow_all_methods=True,
@@ -83,7 +94,28 @@ class HttpOutlet:
         return events
 
 
+class OwnHttpOutlet(HttpOutlet):
+    """The same where it is known from the start that nobody but aiohttp's server looks at the answer.
+
+    So it is for HTTP/1.1 requests of the short way into an application of our own.
+    """
+
+    async def send_whole(
+        self, exchange: Exchange, status: int, headers: Mapping[str, str], body: bytes
+    ) -> web.StreamResponse:
+        if exchange.begun:
+            raise ConnectionResetError("an answer had begun already")
+        request = exchange.request
+        keep_alive = request.keep_alive
+        head = whole_head(status, headers, len(body), keep_alive=keep_alive)
+        exchange.begun = True
+        if not put(request, head, body):
+            await request.writer.drain()
+        return KEPT if keep_alive else CLOSED
+
+
 HTTP = HttpOutlet()
+OWN_HTTP = OwnHttpOutlet()
 
 
 def _end_by_closing(exchange: Exchange, response: web.StreamResponse) -> None:

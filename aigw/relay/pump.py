@@ -11,15 +11,19 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from attrs import define
 
 from aigw.errors import ErrorKind, GatewayError, ServerError, UpstreamError
 from aigw.hooks.table import retold
 from aigw.relay.ending import Ending
+from aigw.relay.http_answer import EventStream
 from aigw.relay.outlet import Sink
 from aigw.relay.stream import Relay
 from aigw.relay.watchers import Watchers
-from aigw.upstream.provider import Answer, pull, reader
+from aigw.upstream.provider import Answer, pull
 
 if TYPE_CHECKING:
     from aigw.pipeline.exchange import Exchange
@@ -58,7 +62,7 @@ async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how 
         await sink.write(frames)
 
     try:
-        await _carry(exchange, answer, relay, sink, first=first, read_s=read_s, watchers=watchers)
+        await _Passage(exchange, answer, relay, sink, read_s, watchers, first).run()
     except asyncio.CancelledError:
         if exchange.watch.recover() is None:
             raise
@@ -81,37 +85,74 @@ async def pump(  # noqa: PLR0913 - the two sides, what is between them, and how 
         await _linger(exchange, answer)
 
 
-async def _carry(  # noqa: PLR0913
-    exchange: Exchange,
-    answer: Answer,
-    relay: Relay,
-    sink: Sink,
-    *,
-    first: bytes,
-    read_s: float,
-    watchers: Watchers | None,
-) -> None:
-    # Per chunk there is one wait, one feed and one write; each call more is a tenth of their cost.
-    watch = exchange.watch
-    now = asyncio.get_running_loop().time
-    read, feed, write = reader(answer), relay.feed, sink.write
-    out, is_open = first, True
-    while True:
-        if relay.ended and exchange.keeper is not None:
-            watch.rest()  # the provider has said all: how long this may take is the keeper's affair
-            out = await exchange.keeper.before_end(exchange, out)
-        if out:
-            if watchers is not None:
-                watchers.see(out)
-            exchange.bytes_sent += len(out)
-            await write(out)
-        if relay.ended or not is_open:
-            return
-        watch.deadline_at = now() + read_s
-        chunk = await read()
-        watch.deadline_at = inf  # a client that takes its time is not the provider's silence
-        is_open = bool(chunk)
-        out = feed(chunk) if is_open else relay.close()
+@define(eq=False)
+class _Passage:
+    """The way of the pieces from a provider to a client, up to the end of the stream.
+
+    out: what is to be written next. is_open: the provider has more to say.
+    """
+
+    exchange: Exchange
+    answer: Answer
+    relay: Relay
+    sink: Sink
+    read_s: float
+    watchers: Watchers | None
+    out: bytes
+    is_open: bool = True
+
+    async def run(self) -> None:
+        """Carry all of it. The last frames have been written when this returns."""
+        exchange, relay = self.exchange, self.relay
+        while True:
+            if relay.ended and exchange.keeper is not None:
+                exchange.watch.rest()  # the provider has said all, and the keeper has a patience of its own
+                self.out = await exchange.keeper.before_end(exchange, self.out)
+            if self.out:
+                self._note(self.out)
+                await self.sink.write(self.out)
+            if relay.ended or not self.is_open:
+                return
+            exchange.watch.deadline_at = monotonic() + self.read_s
+            if isinstance(self.sink, EventStream):
+                await self._push(self.sink)
+                continue
+            chunk = await pull(self.answer)
+            exchange.watch.deadline_at = inf  # a client that takes its time is not the provider's silence
+            self._feed(chunk)
+
+    async def _push(self, stream: EventStream) -> None:
+        """Hand pieces on while nobody has to be waited for; return where the loop has something to do.
+
+        This happens as soon as the provider's socket is read: to wake a task for a piece costs as much again.
+        """
+        watch, relay, push = self.exchange.watch, self.relay, stream.push
+
+        def take(chunk: bytes) -> bool:
+            self._feed(chunk)
+            if relay.ended or not chunk:
+                return False
+            out = self.out
+            if out:
+                self._note(out)
+                self.out = b""
+                if not push(out):
+                    return False
+            watch.deadline_at = monotonic() + self.read_s
+            return True
+
+        await self.answer.flow(take)
+        watch.deadline_at = inf
+        await stream.caught_up()
+
+    def _feed(self, chunk: bytes) -> None:
+        self.is_open = bool(chunk)
+        self.out = self.relay.feed(chunk) if chunk else self.relay.close()
+
+    def _note(self, out: bytes) -> None:
+        if self.watchers is not None:
+            self.watchers.see(out)
+        self.exchange.bytes_sent += len(out)
 
 
 async def _tell(exchange: Exchange, relay: Relay, sink: Sink, write: Write, error: GatewayError) -> None:
@@ -143,7 +184,7 @@ def _noted(exchange: Exchange, error: GatewayError) -> GatewayError:
 
 async def _linger(exchange: Exchange, answer: Answer) -> None:
     """Wait a moment for the end of the provider's body, so that its connection can be used again."""
-    exchange.watch.deadline_at = asyncio.get_running_loop().time() + LINGER_S
+    exchange.watch.deadline_at = monotonic() + LINGER_S
     try:
         with contextlib.suppress(GatewayError):
             while await pull(answer):
@@ -163,6 +204,6 @@ def interrupted(exchange: Exchange, read_s: float) -> GatewayError:
     name = attempt.target.provider.name
     total_s = attempt.target.provider.timeouts.total_s
     what = f"was silent for more than {read_s:g} s"
-    if total_s is not None and asyncio.get_running_loop().time() - attempt.started_at >= total_s:
+    if total_s is not None and monotonic() - attempt.started_at >= total_s:
         what = f"took more than {total_s:g} s in all"
     return UpstreamError(f'provider "{name}" {what}', kind=ErrorKind.UPSTREAM_TIMEOUT, provider=name)

@@ -14,7 +14,6 @@ from aigw.dialects.base import Tree
 from aigw.dialects.endpoints import Api
 from aigw.errors import ClientError
 from aigw.pipeline.exchange import Exchange
-from aigw.responses.loop import Loop
 from aigw.responses.mcp.items import as_functions, is_mcp_item, is_own_item, unknown_approval
 from aigw.responses.mcp.server import is_mcp, read_servers
 from aigw.responses.session import Session, items_of
@@ -39,6 +38,8 @@ async def respond(
     items = items_of(given)
     check_approvals(items, hosted=hosted)
     if wanted and not hosted:
+        from aigw.responses.loop import Loop  # noqa: PLC0415 - its parts wait for the first MCP tool
+
         servers = read_servers(tools)
         return await Loop(exchange, session, request, handler).run(servers, items)
     if told:

@@ -28,7 +28,7 @@ from aigw.responses.truncation import shortened
 async def converse(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Serve the requests of this room, each in its way, and let all others pass."""
     exchange = bound_for_model(request)
-    serve = None if exchange is None else _SERVE.get(exchange.endpoint.path)
+    serve = None if exchange is None else SERVED.get(exchange.endpoint.path)
     if exchange is None or serve is None:
         return await handler(request)
     return await serve(exchange, request, handler)
@@ -61,8 +61,9 @@ async def open_session(exchange: Exchange) -> Session:
     return session
 
 
-_SERVE: Mapping[str, Callable[[Exchange, web.Request, Handler], Awaitable[web.StreamResponse]]] = {
+SERVED: Mapping[str, Callable[[Exchange, web.Request, Handler], Awaitable[web.StreamResponse]]] = {
     "/v1/responses": answered,
     COMPACT_PATH: compacted,
     COUNT_PATH: counted,
 }
+"""What this link does, by the path of the endpoint."""

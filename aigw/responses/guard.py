@@ -49,41 +49,39 @@ class Guard:
 
     async def ask(self, operation: Awaitable[T]) -> T:
         """Wait for an operation of the store. Raises ServerError (503) when it fails or takes too long."""
-        if self.is_shut:
-            _drop(operation)
-            raise unavailable()
-        if self.is_down:  # this one finds out for all others, which do not wait for it
-            self._ask_again_at = asyncio.get_running_loop().time() + self._patience_s
-        try:
-            result = await self._patiently(operation)
-        except LookupError:  # what was asked for is not there: an answer like any other
-            self._answered()
-            raise
-        except asyncio.CancelledError:
-            self._ask_again_at = 0.0
-            raise
-        except (StoreError, OSError) as error:  # a timeout is an OSError, too
-            self._failed(error)
-            raise unavailable() from error
-        self._answered()
-        return result
-
-    async def _patiently(self, operation: Awaitable[T]) -> T:
-        """Wait for an operation. Raises TimeoutError when it takes too long."""
+        if self.is_down:
+            self._let_one_find_out(operation)
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None  # noqa: S101
         self._waiting[task] = loop.time() + self._patience_s
         if self._timer is None:
             self._timer = loop.call_later(min(TICK_S, self._patience_s), self._look, loop)
         try:
-            return await operation
+            result = await operation
+        except LookupError:  # what was asked for is not there: an answer like any other
+            self._answered()
+            raise
         except asyncio.CancelledError as error:
             if task in self._late and task.uncancel() == 0:
-                raise TimeoutError from error
+                self._failed(TimeoutError())
+                raise unavailable() from error
+            self._ask_again_at = 0.0
             raise
+        except (StoreError, OSError) as error:
+            self._failed(error)
+            raise unavailable() from error
         finally:
             del self._waiting[task]
             self._late.discard(task)
+        self._answered()
+        return result
+
+    def _let_one_find_out(self, operation: Awaitable[object]) -> None:
+        """While the store is down: let this operation find out for all others, which do not wait for it."""
+        if self.is_shut:
+            _drop(operation)
+            raise unavailable()
+        self._ask_again_at = asyncio.get_running_loop().time() + self._patience_s
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

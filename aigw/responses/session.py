@@ -15,11 +15,12 @@ from attrs import define, evolve, field
 from aigw.dialects.base import Tree
 from aigw.errors import ClientError, ErrorKind
 from aigw.model import Request
-from aigw.responses.ids import new_item_id, new_response_id
+from aigw.responses.ids import given_item_id, new_item_id, new_response_id
 from aigw.responses.metadata import read_metadata
 from aigw.stores.base import ItemRecord, ResponseRecord
 
 REFERENCE = "item_reference"
+NUMBER = (int, float)
 CONTINUABLE = frozenset({"completed", "incomplete"})
 """States of a response that leave something to go on from."""
 
@@ -50,7 +51,10 @@ class Session:
     def items(self) -> list[Tree]:
         """The request's own items, each with an id; the same ones at every asking."""
         if self._items is None:
-            self._items = named(items_of(self.input))
+            items = items_of(self.input)
+            if isinstance(self.input, str):  # the usual case, and a fresh item: it is named in its place
+                items[0]["id"] = given_item_id(self.id, "message", 0)
+            self._items = named(items, self.id)
         return self._items
 
     def resolve(self, items: list[Tree]) -> None:
@@ -81,14 +85,15 @@ class Session:
         """Return what is kept of this request and its response. body: the response, if it is written yet."""
         output = output_of(response)
         created = response.get("created_at")
-        ids = [item["id"] for item in (*self.items, *output) if isinstance(item.get("id"), str)]
+        items = self.items
+        ids = [item["id"] for item in (*items, *output) if isinstance(item.get("id"), str)]
         return ResponseRecord(
             tenant=self.tenant,
             id=response["id"],
-            created_at=float(created) if isinstance(created, int | float) else 0.0,
+            created_at=float(created) if isinstance(created, NUMBER) else 0.0,
             status=status_of(response),
             body=orjson.dumps(response) if body is None else body,
-            input=orjson.dumps(self.items),
+            input=orjson.dumps(items),
             previous_id=self.previous_id,
             conversation_id=self.conversation_id,
             item_ids=tuple(ids),
@@ -173,15 +178,27 @@ def output_of(response: Tree) -> list[Tree]:
     return items_of(response.get("output") or [])
 
 
-def named(items: list[Tree]) -> list[Tree]:
-    """Return these items, each with a type and an id; one that has both stays the very same."""
-    out = []
-    for item in items:
-        kind = item.get("type") or (REFERENCE if is_reference(item) else "message")
-        has_name = isinstance(item.get("id"), str) and item["id"]
-        full = item if item.get("type") else {**item, "type": kind}
-        out.append(full if has_name else {**full, "id": new_item_id(kind)})
-    return out
+def named(items: list[Tree], response_id: str | None = None) -> list[Tree]:
+    """Return these items, each with a type and an id; one that has both stays the very same.
+
+    response_id: the response whose request brings them; new ids then hold its name.
+    """
+    return [
+        item if item.get("type") and _has_name(item) else _named(item, response_id, place)
+        for place, item in enumerate(items)
+    ]
+
+
+def _has_name(item: Tree) -> bool:
+    return isinstance(item.get("id"), str) and item["id"] != ""
+
+
+def _named(item: Tree, response_id: str | None, place: int) -> Tree:
+    kind = item.get("type") or (REFERENCE if is_reference(item) else "message")
+    if _has_name(item):
+        return {**item, "type": kind}
+    name = new_item_id(kind) if response_id is None else given_item_id(response_id, kind, place)
+    return {**item, "type": kind, "id": name}
 
 
 def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:

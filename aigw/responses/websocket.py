@@ -16,7 +16,6 @@ from aigw.pipeline.auth import is_foreign_page
 from aigw.pipeline.boundary import close
 from aigw.pipeline.exchange import EXCHANGE, Exchange
 from aigw.responses.page import Page
-from aigw.responses.websocket_connection import CLOSE_S, Connection
 
 
 async def open_connection(request: web.Request) -> web.StreamResponse:
@@ -24,6 +23,11 @@ async def open_connection(request: web.Request) -> web.StreamResponse:
 
     The exchange of the upgrade ends with it: each turn is an exchange of its own.
     """
+    from aigw.responses.websocket_connection import (  # noqa: PLC0415 - its parts wait for the first upgrade
+        CLOSE_S,
+        Connection,
+    )
+
     exchange = request[EXCHANGE]
     gateway = exchange.gateway
     # No compression: events are small, and each connection would hold a quarter of a megabyte for it.

@@ -75,14 +75,16 @@ class Breaker:
         if probe and generation == self.generation and self.probing:
             self.probing -= 1
 
-    def succeed(self, now: float, generation: int) -> None:
-        """Count a success; what was open is closed by it."""
+    def succeed(self, now: float, generation: int) -> bool:
+        """Count a success; what was open is closed by it. Tell whether it was."""
         if generation != self.generation:
-            return
+            return False
         self.consecutive = 0
         self._good.add(now)
-        if self.circuit is not Circuit.CLOSED:
-            self._close(now)
+        if self.circuit is Circuit.CLOSED:
+            return False
+        self._close(now)
+        return True
 
     def fail(self, now: float, generation: int, reason: str) -> bool:
         """Count a failure; tell whether the circuit opened by it."""

@@ -26,7 +26,9 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Count a request that the provider gets for the first time."""
-        self._tokens = min(self.settings.budget_burst, self._tokens + self.settings.budget_ratio)
+        settings = self.settings
+        if self._tokens < settings.budget_burst:  # a full one, as nearly always, stays so
+            self._tokens = min(settings.budget_burst, self._tokens + settings.budget_ratio)
 
     def spend(self, now: float) -> bool:
         """Take a retry out, if there is one."""

@@ -162,10 +162,7 @@ class TargetState:
 
     def succeeded(self, now: float, lease: Lease) -> None:
         """Count a good answer."""
-        breaker = self.breaker
-        was = breaker.circuit
-        breaker.succeed(now, lease.generation)
-        if was is not Circuit.CLOSED and breaker.circuit is Circuit.CLOSED:
+        if self.breaker.succeed(now, lease.generation):
             self.parked_until = 0.0
             logger.info("target %s is back", self.name)
             self.say(News(self.name, 0.0, ""))

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from attrs import define, frozen
+from attrs import define
 
 from aigw.config.routing import RetryConfig
 from aigw.routing.backoff import Chance, backoff_s
 from aigw.routing.seats import Choice, Seat, Trace
 
 
-@frozen
+@define
 class Step:
     """Ask this seat, after this wait."""
 
@@ -81,6 +81,11 @@ class Itinerary:
                 self._enter(seat)
                 return Step(seat)
         return self._retry(now)
+
+    def begun(self, first: Seat) -> None:
+        """Take note that the first seat has been asked, and its provider's budget has earned by it."""
+        self._at = 1
+        self._providers.append(first.target.provider.name)
 
     def hedge(self, now: float) -> Seat | None:
         """Return the seat that may be asked beside the present one: the next, if it is well and can pay.

@@ -15,6 +15,7 @@ from aigw.dialects.endpoints import Endpoint
 from aigw.routing.backoff import Chance
 from aigw.routing.health import TargetState
 from aigw.routing.limiter import Limiter
+from aigw.upstream.profile import Profile
 from aigw.upstream.target import Group, Target
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Seat:
     """One target that can answer a request.
 
     group: the one it stands in; None for a target that a plugin has made for this request.
+    profile: what is known of its model as far as requests of this kind go, once somebody has asked.
     """
 
     target: Target
@@ -33,6 +35,12 @@ class Seat:
     state: TargetState
     limiter: Limiter | None = None
     group: Group | None = None
+    profile: Profile | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is the matter with it, so that nobody has to look closer."""
+        return self.limiter is None and self.state.plain
 
     def weight(self, now: float) -> float:
         """Return the target's weight, or less of it while it is coming back."""

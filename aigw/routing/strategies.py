@@ -29,15 +29,17 @@ class Weighted:
     chance: Chance
 
     def order(self, exchange: Exchange, seats: Sequence[Seat], now: float) -> Sequence[Seat]:  # noqa: ARG002
+        if len(seats) == 2:  # the usual case, and a toss will do
+            first, second = seats
+            if first.state.plain and second.state.plain:
+                weight, other = first.target.weight, second.target.weight
+                is_first = self.chance() * (weight + other) < weight or not other
+                return seats if is_first else (second, first)
         return by_weight(seats, [seat.weight(now) for seat in seats], self.chance)
 
 
 def by_weight(seats: Sequence[Seat], weights: list[float], chance: Chance) -> list[Seat]:
     """Draw without replacement, in proportion to the weights; those of weight 0 follow in their order."""
-    if len(seats) == 2:  # the usual case, and a toss will do
-        first, second = seats
-        toss = chance() * (weights[0] + weights[1])
-        return [first, second] if toss < weights[0] or not weights[1] else [second, first]
     left, drawn = list(seats), []
     total = sum(weights)
     while len(left) > 1:

@@ -9,27 +9,27 @@ from __future__ import annotations
 class Tally:
     """A sum over the last `span_s` seconds, exact to one of its buckets."""
 
-    __slots__ = ("_buckets", "_latest", "_width_s", "total")
+    __slots__ = ("_buckets", "_latest", "_next", "_place", "_width_s", "total")
 
     def __init__(self, span_s: float, buckets: int = 10) -> None:
         self._width_s = span_s / buckets
         self._buckets = [0] * buckets
         self._latest = 0
+        self._place = 0
+        self._next = self._width_s  # when the bucket that is counted in is over
         self.total = 0
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count something that happens now."""
-        number = int(now / self._width_s)
-        if number > self._latest:
-            self._forget(number)
-        self._buckets[self._latest % len(self._buckets)] += amount
+        if now >= self._next:
+            self._forget(int(now / self._width_s))
+        self._buckets[self._place] += amount
         self.total += amount
 
     def sum(self, now: float) -> int:
         """Return how much there was within the window that ends now."""
-        number = int(now / self._width_s)
-        if number > self._latest:
-            self._forget(number)
+        if now >= self._next:
+            self._forget(int(now / self._width_s))
         return self.total
 
     def room_in_s(self, now: float) -> float:
@@ -56,3 +56,5 @@ class Tally:
                 self.total -= self._buckets[old % size]
                 self._buckets[old % size] = 0
         self._latest = number
+        self._place = number % size
+        self._next = (number + 1) * self._width_s

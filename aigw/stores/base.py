@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 RUNNING = frozenset({"queued", "in_progress"})
 """States of a response that is still to change; every other one is its last."""
@@ -28,7 +28,7 @@ class MissingError(LookupError):
         self.id = missing
 
 
-@frozen
+@define  # not frozen, though nobody changes one: that would take twice as long for each
 class ResponseRecord:
     """One response as it is kept.
 

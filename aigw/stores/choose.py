@@ -10,9 +10,11 @@ from aigw.config.state import StateConfig
 from aigw.errors import ConfigError
 from aigw.stores.base import Retention, StateStore
 from aigw.stores.health import HealthStore
+from aigw.stores.limits import LimitStore
 from aigw.stores.memory import MemoryStore
 from aigw.stores.sqlite import SqliteStore
 from aigw.stores.sqlite_health import SqliteHealthStore
+from aigw.stores.sqlite_limits import SqliteLimitStore
 
 
 def make_store(config: StateConfig, kinds: Mapping[str, Callable[[StateConfig], StateStore]]) -> StateStore:
@@ -31,6 +33,11 @@ def make_store(config: StateConfig, kinds: Mapping[str, Callable[[StateConfig], 
 def health_store_beside(store: StateStore) -> HealthStore | None:
     """Return where those who share this store share targets' health, too; None where there is no room."""
     return SqliteHealthStore(store) if isinstance(store, SqliteStore) else None
+
+
+def limit_store_beside(store: StateStore) -> LimitStore | None:
+    """Return where they share what they use of targets' limits."""
+    return SqliteLimitStore(store) if isinstance(store, SqliteStore) else None
 
 
 def retention_of(config: StateConfig) -> Retention:

@@ -1,8 +1,8 @@
 """Responses and conversations in one SQLite file, for any number of processes on one machine.
 
-Owns what the event loop does: queue a job, wait for its future. One thread writes, and everything queued
-while a transaction ran goes into the next; others read. A read waits first for the writes of the same
-id that this process has queued, so that it sees them. Knows no SQL.
+Owns what the event loop does: hand over jobs, wait for their futures. One thread writes, and everything that
+gathered while a transaction ran goes into the next; others read. A read waits first for the writes of the
+same id that this process has queued, so that it sees them. Knows no SQL.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aigw.stores import sqlite_sweep as sweeping
 from aigw.stores import sqlite_write as write
 from aigw.stores.base import ConversationRecord, ItemPage, ItemRecord, ResponseRecord, Retention, StoreError
 from aigw.stores.health import HealthNote
+from aigw.stores.names import not_named_after
 from aigw.stores.retention import touch_after_s
 from aigw.stores.sqlite_schema import connect
 from aigw.stores.sqlite_worker import Job, Queue, Run, Worker, answer_each, commit_together
@@ -60,16 +61,22 @@ class SqliteStore:
         self._to_read: Queue = SimpleQueue()
         self._workers: list[Worker] = []
         self._open_jobs: set[Job] = set()
+        self._gathered: list[Job] = []
+        self._is_writing = False
         self._written: dict[str, asyncio.Future[Any]] = {}
         self._owed_bytes = 0
 
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._to_write, self._to_read = SimpleQueue(), SimpleQueue()
-        make = partial(Worker, self.path, connect=self._connect, settle=self._settle)
+        perform = partial(commit_together, is_one_statement=write.is_one_statement)
+        make = partial(Worker, self.path, connect=self._connect)
         self._workers = [
-            make(self._to_write, most=MAX_WRITES, perform=commit_together),
-            *[make(self._to_read, most=MAX_READS, perform=answer_each) for _ in range(READERS)],
+            make(self._to_write, most=MAX_WRITES, perform=perform, settle=self._settle_writes),
+            *[
+                make(self._to_read, most=MAX_READS, perform=answer_each, settle=self._settle)
+                for _ in range(READERS)
+            ],
         ]
         await self._write(write.nothing, None)
 
@@ -77,7 +84,9 @@ class SqliteStore:
         workers, self._workers = self._workers, []
         if not workers:
             return
+        self._to_write.put(self._gathered)
         self._to_write.put(None)
+        self._gathered = []
         for _ in range(READERS):
             self._to_read.put(None)
         await asyncio.wait([worker.ended for worker in workers], timeout=self._close_s)
@@ -99,15 +108,29 @@ class SqliteStore:
         self._owed_bytes += job.size
         for written in ids:
             self._written[written] = job.future
-        self._to_write.put(job)
+        self._gathered.append(job)
+        if not self._is_writing:
+            self._is_writing = True
+            self._loop.call_soon(self._hand_over)  # with those that are asked for in this turn of the loop
         return job.future
+
+    def _hand_over(self) -> None:
+        """Give the writer what has gathered, if any."""
+        jobs, self._gathered = self._gathered[:MAX_WRITES], self._gathered[MAX_WRITES:]
+        self._is_writing = bool(jobs)
+        if jobs:
+            self._to_write.put(jobs)
+
+    def _settle_writes(self, jobs: list[Job]) -> None:
+        self._settle(jobs)
+        self._hand_over()
 
     async def _read(self, run: Run, argument: object, *ids: str) -> Any:
         """Read, after what this process is about to write under these ids."""
         if writing := {self._written[written] for written in ids if written in self._written}:
             await asyncio.wait(writing)
         job = self._job(run, argument)
-        self._to_read.put(job)
+        self._to_read.put([job])
         return await job.future
 
     def _job(self, run: Run, argument: object, ids: tuple[str, ...] = (), size: int = 0) -> Job:
@@ -135,7 +158,8 @@ class SqliteStore:
             await self._save(write.save_with_items, record, items)
         else:
             size = len(record.body) + len(record.input)
-            await self._write(write.save, (record, self._now_ms()), (record.id,), size)
+            to_index = not_named_after(record.id, record.item_ids)
+            await self._write(write.save, (record, self._now_ms(), to_index), (record.id,), size)
 
     async def finish(self, record: ResponseRecord, items: Sequence[ItemRecord] = ()) -> bool:
         finished: bool = await self._save(write.finish, record, items)
@@ -249,6 +273,20 @@ class SqliteStore:
         """Do what `HealthStore.hear` says."""
         heard: list[HealthNote] = await self._read(read.hear, (source, self._clock()))
         return heard
+
+    # What is shared beside it in the same file.
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        return self._clock
+
+    async def write(self, run: Run, argument: object) -> Any:
+        """Do a job that writes, in the same transactions as all else. Raises StoreError."""
+        return await self._write(run, argument)
+
+    async def read(self, run: Run, argument: object) -> Any:
+        """Do a job that reads. Raises StoreError."""
+        return await self._read(run, argument)
 
     # Retention.
 

@@ -16,6 +16,7 @@ import orjson
 from aigw.stores.base import ConversationRecord, ItemPage, ItemRecord, MissingError, ResponseRecord
 from aigw.stores.contents import items_inside
 from aigw.stores.health import HealthNote
+from aigw.stores.names import response_of
 
 _PACKED = """SELECT json_group_array(json_array(
     r.number, r.used_at, r.tenant, r.id, json(r.created_at), r.status, r.previous_id, r.conversation_id,
@@ -32,8 +33,10 @@ _CHAIN = (
 )
 _WITH_ITEMS = (
     _PACKED
-    + """(SELECT DISTINCT i.response FROM json_each(?1) AS k CROSS JOIN response_items AS i
-    ON i.id = k.value AND i.tenant = ?2) AS held CROSS JOIN responses AS r ON r.number = held.response"""
+    + """(SELECT i.response AS number FROM json_each(?1) AS k CROSS JOIN response_items AS i
+    ON i.id = k.value AND i.tenant = ?2 UNION
+    SELECT o.number FROM json_each(?3) AS k CROSS JOIN responses AS o ON o.id = k.value AND o.tenant = ?2
+    ) AS held CROSS JOIN responses AS r ON r.number = held.number AND r.tenant = ?2"""
 )
 
 Used = tuple[int, float]
@@ -64,8 +67,9 @@ def find_items(connection: sqlite3.Connection, wanted: tuple[str, Sequence[str]]
     found: dict[str, bytes] = dict(connection.execute(query, (ids, tenant)).fetchall())
     left = {*item_ids} - {*found}
     if left:
-        ids = orjson.dumps([*left]).decode()
-        for record, _ in _records(connection, _WITH_ITEMS, (ids, tenant)):
+        told = {response_of(item_id) for item_id in left} - {None}
+        parameters = (orjson.dumps([*left]).decode(), tenant, orjson.dumps([*told]).decode())
+        for record, _ in _records(connection, _WITH_ITEMS, parameters):
             found |= {
                 item_id: body for item_id, body in items_inside(record.input, record.body) if item_id in left
             }
@@ -73,7 +77,7 @@ def find_items(connection: sqlite3.Connection, wanted: tuple[str, Sequence[str]]
 
 
 def _records(
-    connection: sqlite3.Connection, query: str, parameters: tuple[str, str]
+    connection: sqlite3.Connection, query: str, parameters: tuple[str, ...]
 ) -> Iterator[tuple[ResponseRecord, Used]]:
     packed, blob = connection.execute(query, parameters).fetchone()
     start = 0

@@ -62,7 +62,24 @@ _FIRST = (
         PRIMARY KEY (source, target)) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_FEWER_ITEMS = (
+    # Who writes a response knows which of its items are found without a row of their own, and adds the rest.
+    "DROP TRIGGER response_added",
+    "DROP TRIGGER response_changed",
+    """CREATE TRIGGER response_changed AFTER UPDATE OF item_ids ON responses
+        WHEN old.item_ids <> new.item_ids BEGIN
+        DELETE FROM response_items WHERE tenant = old.tenant AND response = old.number
+            AND id IN (SELECT value FROM json_each(old.item_ids));
+        END""",
+)
+
+_LIMITS = (
+    """CREATE TABLE limits (
+        source TEXT NOT NULL, limits TEXT NOT NULL, in_flight INTEGER NOT NULL, requests INTEGER NOT NULL,
+        tokens INTEGER NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (source, limits)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _FEWER_ITEMS, _LIMITS)
 """What leads from each version, `PRAGMA user_version`, to the next. Only ever add to the end."""
 
 PAGE_BYTES = 8192

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
@@ -28,7 +28,10 @@ Run = Callable[[sqlite3.Connection, Any], Any]
 """What a job does. To read: (connection, argument) -> result. To write: (connection, arguments of several
 jobs) -> what each came to, where an exception in place of a result is that job's own."""
 
-Queue = SimpleQueue["Job | None"]
+IsOneStatement = Callable[[Run, Sequence[Any]], bool]
+"""Whether jobs that write, all of one kind, are one statement of SQLite; from their `run` and arguments."""
+
+Queue = SimpleQueue["list[Job] | None"]
 
 
 @define(eq=False)
@@ -91,7 +94,8 @@ class Worker:
     def _work(self) -> None:
         while not self._is_ending:
             if jobs := self._take():
-                self._do([job for job in jobs if not job.future.cancelled()])
+                if wanted := [job for job in jobs if not job.future.cancelled()]:
+                    self._do(wanted)
                 self._tell(self._settle, jobs)
         self._disconnect()
         self._tell(self._end, None)
@@ -99,12 +103,12 @@ class Worker:
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
         try:
-            job = self._queue.get()
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == self._most:
+            more = self._queue.get()
+            while more is not None:
+                jobs += more
+                if len(jobs) >= self._most:
                     return jobs
-                job = self._queue.get_nowait()
+                more = self._queue.get_nowait()
         except Empty:
             return jobs
         self._is_ending = True
@@ -135,29 +139,39 @@ class Worker:
             self.ended.set_result(None)
 
 
-def commit_together(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+def commit_together(
+    connection: sqlite3.Connection, jobs: list[Job], is_one_statement: IsOneStatement
+) -> None:
     """Do jobs in one transaction; where one of them cannot be done at all, each in its own."""
     try:
-        _commit(connection, jobs)
+        _commit(connection, jobs, is_one_statement)
     except Exception as error:
         if concerns_all(error):
             raise
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         if len(jobs) == 1:
             jobs[0].result = StoreError(f"it cannot be kept: {type(error).__name__}")
             return
         for job in jobs:
-            commit_together(connection, [job])
+            commit_together(connection, [job], is_one_statement)
 
 
-def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+def _commit(connection: sqlite3.Connection, jobs: list[Job], is_one_statement: IsOneStatement) -> None:
+    groups = [(run, [*group]) for run, group in groupby(jobs, key=attrgetter("run"))]
+    run, arguments = groups[0][0], [job.argument for job in groups[0][1]]
+    if len(groups) == 1 and is_one_statement(run, arguments):
+        _set_results(jobs, run(connection, arguments))
+        return
     connection.execute("BEGIN IMMEDIATE")
-    for run, group in groupby(jobs, key=attrgetter("run")):
-        together = list(group)
-        results = run(connection, [job.argument for job in together])
-        for job, result in zip(together, results, strict=True):
-            job.result = result
+    for run, together in groups:
+        _set_results(together, run(connection, [job.argument for job in together]))
     connection.execute("COMMIT")
+
+
+def _set_results(jobs: list[Job], results: Sequence[object]) -> None:
+    for job, result in zip(jobs, results, strict=True):
+        job.result = result
 
 
 def answer_each(connection: sqlite3.Connection, jobs: list[Job]) -> None:

@@ -1,7 +1,8 @@
 """What is written to the SQLite file: each function does some jobs of one kind, in as few calls as it can.
 
 Each takes (connection, arguments) and returns a result for every one of them. All run inside the writer's
-transaction, and raise nothing of their own once they have begun to write: MissingError is a result.
+transaction, unless they are one statement, and raise nothing of their own once they have begun to write:
+MissingError is a result.
 """
 # ruff: noqa: D103, S608 - what each does is said by the method of StateStore; queries are made of constants
 
@@ -10,18 +11,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
 from aigw.stores.base import RUNNING, ConversationRecord, ItemRecord, MissingError, ResponseRecord
 from aigw.stores.health import HealthNote
+from aigw.stores.names import not_named_after
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_ROWS = 64
 """In one statement. Each number of rows is a statement that SQLite has to compile and keep once."""
+
+Kept = tuple[ResponseRecord, int, Sequence[str]]
+"""(the record, now in milliseconds, those of its items that have to be indexed)"""
 
 Saved = tuple[ResponseRecord, Sequence[ItemRecord], int]
 """(the record, items for its conversation, now in milliseconds)"""
@@ -30,12 +35,18 @@ _COLUMNS = (
     "tenant, id, created_at, used_at, status, previous_id, conversation_id, "
     "lease_until, item_ids, input, body"
 )
+_OPTIONAL = {"previous_id", "conversation_id", "lease_until"}
 _SAVE = f"INSERT INTO responses ({_COLUMNS}) VALUES "
+# The driver looks for adapters for each None and each `bytes`: that takes longer than SQLite over the same.
+_SAVED = ", ".join("nullif(?, '')" if column in _OPTIONAL else "?" for column in _COLUMNS.split(", "))
 _REPLACE = " ON CONFLICT (id, tenant) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[2:]
 )
 _ADD_ITEMS = "INSERT INTO items (conversation, tenant, id, body) VALUES "
 _REPLACE_ITEM = " ON CONFLICT (id, tenant, conversation) DO UPDATE SET body = excluded.body"
+_ADD_RESPONSE_ITEMS = (
+    "INSERT OR IGNORE INTO response_items SELECT e.column3, e.column1, r.number FROM (VALUES "
+)
 _ADD_EVENTS = "INSERT OR REPLACE INTO events SELECT r.number, e.column3, e.column4 FROM (VALUES "
 _OF_RESPONSE = ") AS e CROSS JOIN responses AS r ON r.id = e.column2 AND r.tenant = e.column1"
 _IS_RUNNING = f"status IN {tuple(sorted(RUNNING))}"
@@ -46,10 +57,23 @@ def nothing(_connection: sqlite3.Connection, arguments: list[None]) -> list[None
     return arguments
 
 
-def save(connection: sqlite3.Connection, records: list[tuple[ResponseRecord, int]]) -> list[None]:
-    """Keep responses, each with the milliseconds of now."""
-    _insert(connection, _SAVE, [_row(record, now_ms) for record, now_ms in records], _REPLACE)
+def save(connection: sqlite3.Connection, records: list[Kept]) -> list[None]:
+    """Keep responses."""
+    _insert(connection, _SAVE, [_row(record, now_ms) for record, now_ms, _ in records], _REPLACE, _SAVED)
+    if any(item_ids for _, _, item_ids in records):
+        _index(connection, records)
     return [None] * len(records)
+
+
+def is_one_statement(run: object, arguments: Sequence[Any]) -> bool:
+    """Tell whether these are written by a single statement: alone, it needs no transaction around it."""
+    return run is save and len(arguments) <= MAX_ROWS and not any(item_ids for _, _, item_ids in arguments)
+
+
+def _index(connection: sqlite3.Connection, records: Sequence[Kept]) -> None:
+    last = {(record.tenant, record.id): item_ids for record, _, item_ids in records}
+    rows = [(*key, item_id) for key, item_ids in last.items() for item_id in item_ids]
+    _insert(connection, _ADD_RESPONSE_ITEMS, rows, _OF_RESPONSE)
 
 
 def _row(record: ResponseRecord, now_ms: int) -> tuple[object, ...]:
@@ -59,25 +83,28 @@ def _row(record: ResponseRecord, now_ms: int) -> tuple[object, ...]:
         repr(record.created_at),
         now_ms,
         record.status,
-        record.previous_id,
-        record.conversation_id,
-        None if record.lease_until is None else repr(record.lease_until),
+        record.previous_id or "",
+        record.conversation_id or "",
+        "" if record.lease_until is None else repr(record.lease_until),
         orjson.dumps(record.item_ids).decode() if record.item_ids else "[]",
-        record.input,
-        record.body,
+        bytearray(record.input),
+        bytearray(record.body),
     )
 
 
-def _insert(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[object, ...]], tail: str) -> None:
+def _insert(
+    connection: sqlite3.Connection, head: str, rows: Sequence[tuple[object, ...]], tail: str, row: str = ""
+) -> None:
+    """Run a statement for many rows. row: the values of one, where they are not plain ones."""
     for start in range(0, len(rows), MAX_ROWS):
         some = rows[start : start + MAX_ROWS]
-        values = _placeholders(len(some), len(some[0]))
-        connection.execute(head + values + tail, [value for row in some for value in row])
+        values = _values(len(some), row or ", ".join("?" * len(some[0])))
+        connection.execute(head + values + tail, [value for each in some for value in each])
 
 
 @cache
-def _placeholders(rows: int, columns: int) -> str:
-    return ", ".join([f"({', '.join('?' * columns)})"] * rows)
+def _values(rows: int, row: str) -> str:
+    return ", ".join([f"({row})"] * rows)
 
 
 def _one_by_one(
@@ -101,7 +128,7 @@ def _one_by_one(
 def save_with_items(connection: sqlite3.Connection, saved: Saved) -> None:
     record, items, now_ms = saved
     _append(connection, record.tenant, record.conversation_id or "", items, now_ms)
-    save(connection, [(record, now_ms)])
+    save(connection, [(record, now_ms, not_named_after(record.id, record.item_ids))])
 
 
 @_one_by_one
@@ -112,7 +139,7 @@ def finish(connection: sqlite3.Connection, saved: Saved) -> bool:
         return False
     if items:
         _append(connection, record.tenant, record.conversation_id or "", items, now_ms)
-    save(connection, [(record, now_ms)])
+    save(connection, [(record, now_ms, not_named_after(record.id, record.item_ids))])
     return True
 
 

@@ -22,9 +22,12 @@ from aigw.upstream.kind import ProviderKind, endpoint_path, fill_path, query_for
 from aigw.upstream.provider import Answer, BaseProvider, Call, Timeouts
 from aigw.upstream.transport import make_transport
 from aigw.upstream.transport.base import Transport, TransportSettings
+from aigw.upstream.transport.pool import PoolTransport, Prepared
 
 MODELS_TIMEOUT_S = 5.0
 MAX_KNOWN_PATHS = 1024
+MAX_PREPARED = 256
+"""How many requests are kept ready but for their bodies: one for each target and kind of client."""
 MODELS_LIMIT_BYTES = 8 * 1024 * 1024
 
 
@@ -82,6 +85,8 @@ class Provider(BaseProvider):
         settings = settings or TransportSettings()
         settings = evolve(settings, proxy=proxy) if proxy else settings
         self._transport = make_transport(transport, self.name, settings, self.timeouts.connect_s)
+        self._pool = self._transport if isinstance(self._transport, PoolTransport) else None
+        self._prepared: dict[tuple[object, ...], Prepared] = {}
         self._paths: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -98,8 +103,17 @@ class Provider(BaseProvider):
         await self._transport.close()
 
     async def call(self, call: Call) -> Answer:
-        url = self.addressed(call)
-        return await self._transport.send(call.method, url, call.headers, call.body)
+        pool = self._pool
+        if pool is None or self.keys is not None or self.forward_client_key:
+            url = self.addressed(call)
+            return await self._transport.send(call.method, url, call.headers, call.body)
+        key = (call.method, call.path, call.model, call.endpoint, call.query, *call.headers.items())
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            if len(self._prepared) >= MAX_PREPARED:  # some clients send headers that differ each time
+                self._prepared.clear()
+            prepared = self._prepared[key] = pool.prepare(call.method, self.addressed(call), call.headers)
+        return await pool.ask(prepared, call.body)
 
     def addressed(self, call: Call) -> str:
         """Put this provider's headers and credential on a call; return the URL that it goes to."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 from attrs import define, field, frozen
@@ -60,16 +59,23 @@ class Answer(ABC):
 
     `chunk` returns b"" at the end and raises UpstreamError when the body breaks off. `close` must be
     safe to call at any time and more than once; it gives the connection back, or drops it if the
-    body was not read to its end. names_failures: `chunk` raises nothing but GatewayError.
+    body was not read to its end.
     """
 
     status: int
     headers: CIMultiDict[str] | Mapping[str, str]
-    names_failures: ClassVar[bool] = False
 
     @abstractmethod
     async def chunk(self) -> bytes:
         """Wait for the next piece of the body, whatever its size."""
+
+    async def flow(self, take: Callable[[bytes], bool]) -> None:
+        """Give `take` each piece of the body as it comes, b"" at the end, until it returns False.
+
+        What `take` raises is raised here.
+        """
+        while take(chunk := await pull(self)) and chunk:
+            pass
 
     def at_once(self) -> bytes | None:
         """Return the whole body if it is there already, so that nobody has to wait for it; else None."""
@@ -103,11 +109,6 @@ class Answer(ABC):
     def stream(chunks: AsyncIterator[bytes], content_type: str = "text/event-stream") -> Answer:
         """Answer with bytes as they come; closing the answer closes the iterator."""
         return IteratorAnswer(chunks, content_type)
-
-
-def reader(answer: Answer) -> Callable[[], Awaitable[bytes]]:
-    """Return what waits for an answer's next chunk: `pull`, or less where less will do."""
-    return answer.chunk if answer.names_failures else partial(pull, answer)
 
 
 async def pull(answer: Answer) -> bytes:

@@ -6,12 +6,14 @@ have a name; picks no target (that is the chain's route link) and reads no confi
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from aigw.upstream.near import NearNames
 from aigw.upstream.patterns import matches
 from aigw.upstream.provider import BaseProvider
 from aigw.upstream.target import NO_POLICY, Group, Policy, Target
@@ -69,10 +71,11 @@ class ModelRegistry:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
-        self._patterns: tuple[Entry, ...] = ()
+        self._patterns: list[Entry] = []
         self._families: list[tuple[str, BaseProvider]] = []
         self._providers: dict[str, BaseProvider] = {}
         self._cache: dict[str, Route | None] = {}
+        self._near: NearNames | None = None
 
     def register(  # noqa: PLR0913 - the library's front door: each is optional and named at the call
         self,
@@ -111,10 +114,9 @@ class ModelRegistry:
         self._entries[name] = entry
         self._aliases |= dict.fromkeys(aliases, name)
         if entry.is_pattern:
-            self._patterns = tuple(
-                sorted((*self._patterns, entry), key=lambda known: len(known.name), reverse=True)
-            )
+            insort(self._patterns, entry, key=lambda known: -len(known.name))
         self._cache.clear()
+        self._near = None
 
     def add_provider(self, provider: BaseProvider, families: Iterable[str] = ()) -> None:
         """Make `provider/model` names and the provider's bare-name families resolve."""
@@ -143,6 +145,12 @@ class ModelRegistry:
         return sorted(
             [entry.name for entry in self._entries.values() if not entry.is_pattern] + list(self._aliases)
         )
+
+    def nearest(self, name: str, is_shown: Callable[[str], bool]) -> str | None:
+        """Return the name that may have been meant, of those that may be told; None if none is near."""
+        if self._near is None:
+            self._near = NearNames(self.names())
+        return self._near.nearest(name, is_shown)
 
     def target_names(self) -> set[str]:
         """Names of the targets that entries lead to, but for patterns: those a client cannot make up."""

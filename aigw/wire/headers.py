@@ -86,6 +86,12 @@ def is_returned(name: str) -> bool:
     return name in _RETURNED or name.startswith(_RETURNED_PREFIXES)
 
 
+@lru_cache(maxsize=256)
+def media_type_of(content_type: str) -> str:
+    """Return the media type of a Content-Type, less its parameters, in lower case. Cached: they are few."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def sane_request_id(value: str | None) -> str | None:
     """Return a client's request id if it may stand in headers and logs, else None."""
     return value if value is not None and _REQUEST_ID.fullmatch(value) else None

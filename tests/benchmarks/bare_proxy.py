@@ -7,14 +7,15 @@ import uvloop
 from aiohttp import web
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "authorization"}
-UPSTREAM, PORT = sys.argv[1], int(sys.argv[2])
+UPSTREAM = web.AppKey("upstream", str)
+SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 
 async def handle(request):
     body = await request.read()
     headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
-    session = request.app["session"]
-    async with session.post(UPSTREAM + request.path_qs, data=body, headers=headers) as answer:
+    session = request.app[SESSION]
+    async with session.post(request.app[UPSTREAM] + request.path_qs, data=body, headers=headers) as answer:
         head = {"Content-Type": answer.headers["Content-Type"]}
         if answer.content_length is not None:
             return web.Response(body=await answer.read(), status=answer.status, headers=head)
@@ -28,7 +29,7 @@ async def handle(request):
 
 async def session_of(app):
     # What costs aiohttp's client most is switched off, so that the reference is a hard one.
-    app["session"] = aiohttp.ClientSession(
+    app[SESSION] = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
@@ -36,11 +37,12 @@ async def session_of(app):
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
     )
     yield
-    await app["session"].close()
+    await app[SESSION].close()
 
 
-def make():
+def make(upstream):
     app = web.Application(client_max_size=2**26)
+    app[UPSTREAM] = upstream
     app.router.add_post("/v1/{tail:.*}", handle)
     app.cleanup_ctx.append(session_of)
     return app
@@ -48,4 +50,4 @@ def make():
 
 if __name__ == "__main__":
     uvloop.install()
-    web.run_app(make(), host="127.0.0.1", port=PORT, access_log=None, print=None)
+    web.run_app(make(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]), access_log=None, print=None)

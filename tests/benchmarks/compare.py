@@ -1,205 +1,177 @@
-"""What a request and a chunk cost through aigw, beside a bare aiohttp proxy in the same run."""
+"""What a request and a chunk cost through aigw, beside other gateways in the same run.
+
+Starts a mock provider and the gateways, each gateway on one core, provider and load on the other; asks
+them in turns; prints Markdown. Everything stays on loopback, and ends by itself.
+"""
 
 import argparse
-import asyncio
 import json
 import os
 import platform
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-HERE = Path(__file__).parent
-KEY = "sk-bench"
-MESSAGES = [{"role": "user", "content": "word " * 60}]
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-CONFIG = """
-[server]
-access_log = false
-[auth]
-keys = [{{ key = "{key}", tenant = "bench" }}]
-[providers.one]
-base_url = "{upstream}/v1"
-[providers.two]
-base_url = "{upstream}/v1"
-[models.m]
-targets = [
-    {{ provider = "one", model = "m-1", weight = 3 }},
-    {{ provider = "two", model = "m-2", weight = 1 }},
-]
-"""
+from harness.ready import ensure
+
+if __name__ == "__main__":
+    ensure()
+
+from harness import tables
+from harness.gateways import Running, known_gateways, start_gateway, start_provider, wait_for_gateway
+from harness.load import measure
+from harness.processes import cores, family, free_port, rss_mb, running, why_not
+from harness.scenarios import SCENARIOS
+
+SETTLE_S = 0.5
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
 
 
-def start(cpu, *command):
-    pinned = ["taskset", "-c", str(cpu)] if os.cpu_count() > 1 and Path("/usr/bin/taskset").exists() else []
-    return subprocess.Popen([*pinned, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def wait_for(port, path, body):
-    deadline = time.monotonic() + 20
-    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    while True:
-        try:
-            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
-            with urllib.request.urlopen(request, timeout=2):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def cpu_s(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def rss_mb(pid):
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def request_bytes(port, *, stream):
-    body = json.dumps({"model": "m", "messages": MESSAGES, "stream": stream}).encode()
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {KEY}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+def arguments():
+    """Return what was asked for; names of scenarios and gateways are checked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="of asking with 64 connections; the rest scales"
     )
-    return head.encode() + body
+    parser.add_argument("--only", type=_names, default=list(SCENARIOS), help="scenarios: a64,c")
+    parser.add_argument(
+        "-g", "--gateways", type=_names, help="of direct,bare,aigw,nginx,litellm; default: all there are"
+    )
+    parser.add_argument("--litellm", metavar="VENV", help="virtual environment that has LiteLLM")
+    options = parser.parse_args()
+    known = known_gateways(options.litellm)
+    options.gateways = options.gateways or list(known)
+    for kind, wanted, there in (
+        ("scenario", options.only, SCENARIOS),
+        ("gateway", options.gateways, known),
+    ):
+        for name in wanted:
+            if name not in there:
+                parser.error(f'{kind} "{name}": not here; there are {", ".join(there)}')
+    options.gateways = [known[name] for name in options.gateways]
+    return options
 
 
-async def read_answer(reader):
-    """Read one answer to its end; it has to be a good and a whole one."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    lower = head.lower()
-    if b"content-length:" in lower:
-        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await reader.readexactly(length)
-        assert b'"finish_reason"' in body
-        return
-    body = await reader.readuntil(b"0\r\n\r\n")
-    assert b"data: [DONE]" in body
+def _names(text):
+    return text.split(",")
 
 
-async def whole(port, connections, seconds):
-    """Ask in closed loops; return the number of answers and their latencies in seconds."""
-    ask = request_bytes(port, stream=False)
-    stop_at = time.monotonic() + seconds
-    taken = []
+def expected_s(options):
+    """Return about how long it takes with gateways that keep pace with the streams.
 
-    async def one():
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.monotonic() < stop_at:
-            began = time.perf_counter()
-            writer.write(ask)
-            await read_answer(reader)
-            taken.append(time.perf_counter() - began)
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return taken
+    One that does not is given up after a minute in each case of them.
+    """
+    scale = options.seconds / 3
+    each = sum(SCENARIOS[name].seconds * scale for name in options.only if not SCENARIOS[name].each)
+    streams = 3.0 * ("c" in options.only) + 1.5 * ("c50" in options.only)
+    count = sum(1 for gateway in options.gateways if gateway.launch)
+    return count * (
+        options.rounds * (each + streams + 0.4 * len(options.only)) + 6 * ("d" in options.only) + 2
+    )
 
 
-async def streams(port, count):
-    """Open `count` streams at once, each of 100 chunks at 5 ms; return how long each took, in seconds."""
-    ask = request_bytes(port, stream=True)
+def launch(gateway, core, folder, upstream, provider_port, processes):
+    """Start a gateway and wait for its first 200; return it as `Running`."""
+    if gateway.launch is None:
+        return Running(gateway, provider_port)
+    port = free_port()
+    began = time.monotonic()
+    process = start_gateway(gateway, core, folder, upstream, port)
+    processes.append(process)
+    wait_for_gateway(gateway, process, port, folder)
+    started_s = time.monotonic() - began
+    time.sleep(SETTLE_S)
+    return Running(gateway, port, process, started_s, [sum(map(rss_mb, family(process.pid)))])
 
-    async def one():
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-        began = time.perf_counter()
-        writer.write(ask)
-        await read_answer(reader)
-        writer.close()
-        return time.perf_counter() - began
 
-    return await asyncio.gather(*(one() for _ in range(count)))
+def rounds(options, core, gateways):
+    """Ask each gateway in each scenario, one after the other, round by round; return the results."""
+    results = {}
+    for number in range(options.rounds):
+        for name in options.only:
+            scenario = SCENARIOS[name]
+            if number and scenario.once:
+                continue
+            seconds = scenario.seconds if scenario.each else scenario.seconds * options.seconds / 3
+            for each in _turned(gateways, number):
+                if each.gateway.only and name not in each.gateway.only:
+                    continue
+                measured = measure(core, each.port, name, pid=each.pid, seconds=seconds)
+                results.setdefault((each.gateway.name, name), []).append(measured)
+                say(
+                    f"round {number + 1}, {name}, {each.gateway.title}: {measured.answers} answers",
+                    end_of(measured),
+                )
+    return results
 
 
-async def measure(gateway, port, seconds):
-    await whole(port, 16, 0.5)
-    before = cpu_s(gateway.pid)
-    taken = await whole(port, 64, seconds)
-    per_request = (cpu_s(gateway.pid) - before) / len(taken) * 1e6
-    alone = statistics.median(await whole(port, 1, 1.0)) * 1e6
-    before = cpu_s(gateway.pid)
-    lasted = await streams(port, 200)
-    per_chunk = (cpu_s(gateway.pid) - before) / (200 * 100) * 1e6
-    return per_request, len(taken) / seconds, alone, per_chunk, max(lasted) * 1000, rss_mb(gateway.pid)
+def end_of(measured):
+    return f"in {measured.seconds:.1f} s" + (f", {measured.errors} ERRORS" if measured.errors else "")
+
+
+def _turned(gateways, number):
+    """Return them in an order that changes from round to round: who comes first has a colder machine."""
+    first = number % len(gateways)
+    return gateways[first:] + gateways[:first]
+
+
+def counted(gateways):
+    """Return what the plugin in aigw has seen, None where aigw took no part."""
+    for each in gateways:
+        if each.gateway.name == "aigw":
+            with urllib.request.urlopen(f"http://127.0.0.1:{each.port}/counted", timeout=5) as answer:
+                return json.load(answer)
+    return None
+
+
+def check_counted(seen, results):
+    """Return the complaint if the plugin and the load disagree: then the chain was not on."""
+    asked = sum(each.answers for (name, _), runs in results.items() if name == "aigw" for each in runs)
+    if seen is None or (seen["requests"] >= asked and seen["tokens"] > 0):
+        return []
+    return [f"aigw: its plugin has seen {seen}, but {asked} requests were answered"]
+
+
+def report(options, results, gateways):
+    shown = [each.gateway for each in gateways]
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.python_implementation()}"
+    measured = f"{time.strftime('%Y-%m-%d')}, best of {options.rounds} rounds"
+    print(f"{machine} {platform.python_version()}, {measured}\n")
+    for name in options.only:
+        print(f"- {name}: {SCENARIOS[name].title}")
+    printed = [table(results, shown, options.only) for table in (tables.cost_table, tables.time_table)]
+    for table in filter(None, (*printed, tables.memory_table(results, gateways, options.only))):
+        print("\n" + table)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of asking, for each gateway and round")
-    options = parser.parse_args()
-    provider_port, bare_port, aigw_port = free_port(), free_port(), free_port()
-    upstream = f"http://127.0.0.1:{provider_port}"
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    other = max(os.sched_getaffinity(0))
-    running = []
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "aigw.toml"
-        config.write_text(CONFIG.format(key=KEY, upstream=upstream))
-        try:
-            running.append(start(other, sys.executable, str(HERE / "mock_provider.py"), str(provider_port)))
-            bare = start(0, sys.executable, str(HERE / "bare_proxy.py"), upstream, str(bare_port))
-            command = [sys.executable, "-m", "aigw", "--config", str(config), "--port", str(aigw_port)]
-            ours = start(0, *command)
-            running += [bare, ours]
-            body = json.dumps({"model": "m", "messages": MESSAGES}).encode()
-            rows = {}
-            for port in (bare_port, aigw_port):
-                wait_for(port, "/v1/chat/completions", body)
-            for _ in range(options.rounds):
-                for name, process, port in (
-                    ("bare aiohttp proxy", bare, bare_port),
-                    ("aigw", ours, aigw_port),
-                ):
-                    rows.setdefault(name, []).append(asyncio.run(measure(process, port, options.seconds)))
-        finally:
-            for process in running:
-                process.terminate()
-                process.wait()
-    report(rows)
-
-
-COLUMNS = (
-    "",
-    "CPU us a request",
-    "requests/s",
-    "one connection, p50 us",
-    "CPU us a chunk",
-    "200 streams, slowest ms",
-    "RSS MB",
-)
-
-
-def report(rows):
-    """Print the best of all rounds: what is left of noise can only make it worse."""
-    best = {name: [min(column) for column in zip(*each, strict=True)] for name, each in rows.items()}
-    for name, measured in rows.items():
-        best[name][1] = max(each[1] for each in measured)
-    machine = platform.processor() or platform.machine()
-    print(f"{machine}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}\n")
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---|" + "--:|" * (len(COLUMNS) - 1))
-    for name, values in best.items():
-        print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in values) + " |")
-    bare, ours = best["bare aiohttp proxy"], best["aigw"]
-    ratios = [f"{mine / theirs:.2f}" for mine, theirs in zip(ours, bare, strict=True)]
-    print("| ratio | " + " | ".join(ratios) + " |")
+    options = arguments()
+    if reason := why_not():
+        raise SystemExit(reason)
+    say(f"this takes about {expected_s(options):.0f} s")
+    ours, others = cores()
+    port = free_port()
+    upstream = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="aigw-bench-") as name, running() as processes:
+        folder = Path(name)
+        processes.append(start_provider(others, port, log=folder / "provider.log"))
+        gateways = [launch(gateway, ours, folder, upstream, port, processes) for gateway in options.gateways]
+        results = rounds(options, others, gateways)
+        complaints = tables.failures(results) + check_counted(counted(gateways), results)
+    report(options, results, gateways)
+    if complaints:
+        print()
+        raise SystemExit("\n".join(complaints))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -9,7 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare import HERE, KEY, cpu_s, free_port, start, wait_for
+from harness.gateways import start_provider
+from harness.processes import cpu_s, free_port, start, wait_for
+from harness.wire import KEY
 
 CONFIG = """
 [server]
@@ -78,7 +80,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         try:
             other = max(os.sched_getaffinity(0))
-            running.append(start(other, sys.executable, str(HERE / "mock_provider.py"), str(upstream_port)))
+            running.append(start_provider(other, upstream_port))
             gateways = {}
             for kind in STORES:
                 port, config = free_port(), Path(folder) / f"{kind}.toml"
@@ -88,7 +90,7 @@ def main():
                 command = [sys.executable, "-m", "aigw", "--config", str(config), "--port", str(port)]
                 running.append(start(0, *command))
                 gateways[kind] = (running[-1], port)
-                wait_for(port, "/v1/responses", json.dumps({"model": "m", "input": "hi"}).encode())
+                wait_for(port, "/v1/responses", json.dumps({"model": "m", "input": "hi"}).encode(), key=KEY)
             for _ in range(options.rounds):
                 for kind, (gateway, port) in gateways.items():
                     for store in (False, True):

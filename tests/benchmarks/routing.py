@@ -10,7 +10,8 @@ import time
 
 import aigw
 from aigw.pipeline.boundary import begin
-from aigw.pipeline.choose import choose, spoken_to
+from aigw.pipeline.choose import chosen as choose
+from aigw.pipeline.choose import spoken_to
 from aigw.pipeline.exchange import EXCHANGE, Attempt
 from aigw.pipeline.payload import JsonPayload
 from aigw.pipeline.route import route
@@ -45,9 +46,9 @@ async def plain(exchange, request):
     exchange.entry, exchange.prefer = known.entry, known.prefer
     targets = [target for target in known.groups[0].targets if spoken_to(exchange, target, None)]
     keys = {target: random.random() ** (1 / target.weight) for target in targets}
-    exchange.targets = tuple(sorted(targets, key=lambda target: keys[target], reverse=True))
+    targets = sorted(targets, key=lambda target: keys[target], reverse=True)
     loop = asyncio.get_running_loop()
-    target = exchange.targets[0]
+    target = targets[0]
     exchange.attempts.append(Attempt(target, spoken_to(exchange, target, None), 1, loop.time()))
     return await handler(request)
 
@@ -57,7 +58,7 @@ async def routed(exchange, request):
 
 
 async def chosen(exchange, request):
-    return await choose(exchange)
+    return choose(exchange)
 
 
 async def cost_us(step, gateway, request, endpoint):

@@ -6,6 +6,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from random import getrandbits
 
 from aigw.stores.base import ResponseRecord
 from aigw.stores.sqlite import SqliteStore
@@ -16,30 +17,32 @@ BODY = b'{"output": [], "text": "' + b"a" * 2000 + b'"}'
 INPUT = b'["' + b"b" * 490 + b'"]'
 
 
-def growing(number):
-    """Return an id that begins with the time, as the gateway's own do."""
-    return f"{time.time_ns() // 1000:014x}{uuid.uuid4().hex[:18]}"
+def own(number):
+    """Return ids of a response and two items as the gateway makes them: they begin with the time."""
+    unique = f"{time.time_ns() // 1000:014x}{getrandbits(136):034x}"
+    return f"resp_{unique}", (f"msg_aigw{unique}i00", f"msg_aigw{unique}00")
 
 
-def anyhow(number):
-    return uuid.uuid4().hex
+def others(number):
+    """Return ids as a provider may make them: without an order, and without a tie."""
+    return f"resp_{uuid.uuid4().hex}", (f"msg_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}")
 
 
-def records(count, make_id):
+def records(count, make_ids):
     previous = None
     for number in range(count):
-        unique = make_id(number)
+        response_id, item_ids = make_ids(number)
         yield ResponseRecord(
             f"tenant-{number % 7}",
-            f"resp_{unique}",
+            response_id,
             1764000000.0,
             "completed",
             BODY,
             INPUT,
             previous_id=previous if number % 2 else None,
-            item_ids=(f"msg_{unique}a", f"msg_{unique}b"),
+            item_ids=item_ids,
         )
-        previous = f"resp_{unique}"
+        previous = response_id
 
 
 async def each(work, arguments, at_a_time):
@@ -55,12 +58,12 @@ async def each(work, arguments, at_a_time):
     return (time.process_time() - began) / len(arguments) * 1e6
 
 
-async def cost_us(at_a_time, make_id):
+async def cost_us(at_a_time, make_ids):
     """Return what a save, a response and a chain of at most two cost."""
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "state.db")
         await store.open()
-        kept = list(records(SAVES, make_id))
+        kept = list(records(SAVES, make_ids))
         saved = await each(store.save, kept, at_a_time)
         read = await each(lambda one: store.response(one.tenant, one.id), kept[:READS], at_a_time)
         first = [one for one in kept if one.previous_id is None][:READS]
@@ -72,9 +75,9 @@ async def cost_us(at_a_time, make_id):
 def main():
     print("| ids | at a time | save | response | chain |")
     print("|---|--:|--:|--:|--:|")
-    for name, make_id in (("grow with time", growing), ("random", anyhow)):
+    for name, make_ids in (("the gateway's", own), ("random", others)):
         for at_a_time in (1, 8, 64):
-            costs = asyncio.run(cost_us(at_a_time, make_id))
+            costs = asyncio.run(cost_us(at_a_time, make_ids))
             print(f"| {name} | {at_a_time} | " + " | ".join(f"{cost:.1f}" for cost in costs) + " |")
 
 

@@ -2,27 +2,15 @@
 
 import time
 
-from aigw.dialects.anthropic import ANTHROPIC
-from aigw.dialects.gemini import GEMINI
-from aigw.dialects.openai_chat import OPENAI_CHAT
-from aigw.dialects.openresponses import OPENRESPONSES
-from aigw.model import Choice, FinishReason, Message, Response, TextDelta, TextPart, unfold
+from harness.pieces import DIALECTS, pieces_of
 
-DIALECTS = (OPENAI_CHAT, OPENRESPONSES, ANTHROPIC, GEMINI)
 CHUNKS = 10_000
-WORD = "word "
 
 
 def stream_of(dialect):
-    """Return a stream of CHUNKS text chunks in a format, one piece a chunk, as a provider would write it."""
-    message = Message("assistant", (TextPart(WORD),))
-    answer = Response("r-1", "m", 1, (Choice((message,), FinishReason.STOP),))
-    encoder = dialect.stream_encoder(None)
-    pieces = []
-    for event in unfold(answer):
-        times = CHUNKS if isinstance(event, TextDelta) else 1
-        pieces += [encoder.encode(event) for _ in range(times)]
-    return [*pieces, encoder.close()]
+    """Return a stream of CHUNKS text chunks in a format, one piece a chunk."""
+    before, text, after = pieces_of(dialect)
+    return [*before, *[text] * CHUNKS, *after]
 
 
 def cost_us(pieces, provider, client):

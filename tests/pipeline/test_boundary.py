@@ -326,10 +326,10 @@ async def test_the_sdk_raises_its_own_error_with_all_its_parts(gateway, upstream
 
 
 async def test_a_mistake_of_ours_is_a_500_without_its_trace(url, http, monkeypatch, caplog, complete):
-    async def choose(exchange, trace):
+    def chosen(exchange, trace):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("aigw.pipeline.route.choose", choose)
+    monkeypatch.setattr("aigw.pipeline.route.chosen", chosen)
     async with http.post(url + "/v1/embeddings", json={"model": "m"}) as response:
         error = await error_of(response, 500, "internal_error")
     assert "secret" not in json.dumps(error)

@@ -257,7 +257,7 @@ def test_mistakes_in_a_models_routing_are_told(make, model, told):
 
 
 async def test_every_step_of_a_choice_says_its_reason(make, serve, ask):
-    from aigw.pipeline.choose import choose
+    from aigw.pipeline.choose import chosen
     from aigw.pipeline.exchange import Exchange
 
     traces = []
@@ -267,7 +267,7 @@ async def test_every_step_of_a_choice_says_its_reason(make, serve, ask):
 
         async def rewrite_request(self, exchange: Exchange, payload):
             trace = []
-            await choose(exchange, trace)
+            chosen(exchange, trace)
             traces.append([f"{choice.target}: {choice.reason}" for choice in trace])
 
     rules = [{"when": {"has_images": True}, "use": "three/c", "name": "pictures"}]

@@ -153,3 +153,72 @@ def test_bytes_that_pass_for_having_one_model_mean_the_same_to_every_parser(pair
 )
 def test_bytes_that_could_be_read_in_two_ways_do_not_pass(raw):
     assert not says_one_model(raw)
+
+
+LARGE = json.dumps({"messages": [{"content": 'a "model"'}] * 999, "n": 1.0, "model": "a"}).encode()
+
+
+def test_small_fields_of_a_large_body_are_told_and_replaced_without_parsing_it():
+    broken = LARGE.replace(b"[{", b"[{nobody looks here", 1)  # the provider will say so
+    payload = JsonPayload(broken)
+    assert dict(payload.told) == {"model": "a"}
+    assert (payload.spellings("model"), payload.spellings("stream")) == (["model"], [])
+    assert payload.is_certain
+    assert payload.body() is broken
+    assert payload.body({"model": "b", "stream": True}) == broken[:-4] + b'"b","stream":true}'
+    with pytest.raises(aigw.ClientError, match="not valid JSON"):
+        assert payload.fields
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RAW,
+        LARGE.replace(b'"n"', b'"x": {"y": {"z": {"a": {"b": {"c": {}}}}}}, "n"'),
+        LARGE.replace(b'"n": 1.0', b'"\\u0061": 1'),
+    ],
+)
+def test_a_body_that_is_small_or_doubtful_is_parsed(raw):
+    payload = JsonPayload(raw)
+    assert payload.told["model"] == "a"
+    assert payload.spellings("model") == ["model"]
+    assert orjson.loads(payload.body({"model": "b"})) == {**orjson.loads(raw), "model": "b"}
+
+
+@pytest.mark.parametrize("name", ["Model", "MODEL", "mod\\u0065L"])
+def test_another_spelling_of_the_model_is_told_wherever_it_stands(name):
+    other = f'"{name}": "b", "messages"'.encode()
+    for raw in (LARGE.replace(b'"messages"', other), LARGE[:-1] + b', "x": [], ' + other + b": 1}"):
+        assert sorted(JsonPayload(raw).spellings("model"))[1:] == ["model"]
+
+
+def test_a_large_body_that_says_its_model_twice_is_not_certain():
+    payload = JsonPayload(LARGE.replace(b"{", b'{"model": "b", ', 1))
+    assert not payload.is_certain
+    assert payload.told["model"] == "a"
+
+
+def test_edits_of_a_large_body_are_told():
+    payload = JsonPayload(LARGE, encode=lambda value: {"model": value})
+    assert payload.told["model"] == "a"
+    payload.edit()["model"] = "b"
+    assert (payload.told["model"], payload.is_certain) == ("b", True)
+    assert orjson.loads(payload.body({"stream": True})) == {
+        **orjson.loads(LARGE),
+        "model": "b",
+        "stream": True,
+    }
+    payload.replace("c")
+    assert (payload.told, payload.body()) == ({"model": "c"}, b'{"model":"c"}')
+
+
+def test_other_changes_of_a_large_body_are_written_too():
+    payload = JsonPayload(LARGE)
+    assert payload.told["model"] == "a"
+    assert orjson.loads(payload.body({"n": 2})) == {**orjson.loads(LARGE), "n": 2}
+
+
+def test_a_form_tells_all_its_parts_that_may_be_the_model(made):
+    assert (made.told["model"], made.spellings("model"), made.is_certain) == ("a", ["model"], True)
+    twice, headers = form(*PARTS, file("Model", b"b"))
+    assert FormPayload(twice, headers["Content-Type"]).spellings("model") == ["model", "Model"]

@@ -55,6 +55,19 @@ def record(response_id, previous_id=None, **fields):
     return ResponseRecord(**values | fields)
 
 
+OWN = "resp_066111fa220abf01a5b1a35c62ad5a72371eec6e0cc1f933"
+"""A response as the gateway names one."""
+
+OWN_ITEM = "msg_aigw066111fa220abf01a5b1a35c62ad5a72371eec6e0cc1f93300"
+"""The first item that it puts out, as the gateway names that."""
+
+
+def own_record(response_id=OWN, **fields):
+    """Return a response that holds an item whose name tells that it is of `OWN`."""
+    body = orjson.dumps({"id": response_id, "output": [item(OWN_ITEM)]})
+    return record(response_id, body=body, input=b"[]", item_ids=(OWN_ITEM,), **fields)
+
+
 def item_record(item_id, text="hello"):
     return ItemRecord(item_id, orjson.dumps(item(item_id, text)))
 
@@ -288,6 +301,49 @@ class Conformance:
         assert await store.find_items("t", ["both"]) == {"both": b'{"id":"both"}'}
         await store.delete_response("t", "b")
         assert await store.find_items("t", ["both"]) == {}
+
+    async def test_an_item_whose_name_tells_its_response_is_found(self, store):
+        await asyncio.gather(store.save(own_record()), store.save(record("r")))
+        found = await store.find_items("t", [OWN_ITEM, "msg_r_in"])
+        assert {key: orjson.loads(body) for key, body in found.items()} == {
+            OWN_ITEM: item(OWN_ITEM),
+            "msg_r_in": item("msg_r_in"),
+        }
+
+    async def test_such_an_item_is_not_found_where_its_response_does_not_hold_it(self, store):
+        await store.save(record(OWN, body=b'{"output":[]}', input=b"[]", item_ids=()))
+        assert await store.find_items("t", [OWN_ITEM]) == {}
+
+    async def test_such_an_item_of_another_tenant_is_not_there(self, store):
+        await store.save(own_record(tenant="other"))
+        assert await store.find_items("t", [OWN_ITEM]) == {}
+        await store.save(record(OWN))
+        assert await store.find_items("t", [OWN_ITEM]) == {}
+
+    async def test_such_an_item_is_gone_with_its_response(self, store):
+        await store.save(own_record())
+        await store.delete_response("t", OWN)
+        assert await store.find_items("t", [OWN_ITEM]) == {}
+
+    async def test_such_an_item_that_another_response_holds_too_stays_with_that(self, store):
+        await store.save(own_record())
+        await store.save(own_record("later"))
+        await store.delete_response("t", OWN)
+        assert [*await store.find_items("t", [OWN_ITEM])] == [OWN_ITEM]
+        await store.delete_response("t", "later")
+        assert await store.find_items("t", [OWN_ITEM]) == {}
+
+    async def test_such_an_item_is_found_when_its_response_has_been_finished(self, store):
+        await store.save(record(OWN, status="in_progress", body=b'{"output":[]}', input=b"[]", item_ids=()))
+        assert await store.finish(own_record())
+        assert [*await store.find_items("t", [OWN_ITEM])] == [OWN_ITEM]
+
+    async def test_of_two_saves_at_once_the_items_of_the_later_are_found(self, store):
+        await asyncio.gather(
+            store.save(record("r")),
+            store.save(record("r", body=b'{"output":[{"id":"new"}]}', input=b"[]", item_ids=("new",))),
+        )
+        assert [*await store.find_items("t", ["msg_r_in", "msg_r_out", "new"])] == ["new"]
 
     # Conversations.
 

@@ -6,11 +6,24 @@ import stat
 import threading
 from contextlib import closing, contextmanager
 
+import orjson
 import pytest
-from stores.conformance import DAY, Clock, Conformance, item_record, keep_chain, kept, record
+from stores.conformance import (
+    DAY,
+    OWN,
+    OWN_ITEM,
+    Clock,
+    Conformance,
+    item_record,
+    keep_chain,
+    kept,
+    own_record,
+    record,
+)
 
 from aigw.stores.base import ConversationRecord, Retention, StoreError
 from aigw.stores.sqlite import MAX_OWED_BYTES, SqliteStore
+from aigw.stores.sqlite_schema import MIGRATIONS
 
 
 class TestSqliteStore(Conformance):
@@ -102,7 +115,7 @@ async def test_a_file_of_a_newer_version_is_refused(path):
     await store.close()
     with closing(sqlite3.connect(path)) as newer:
         newer.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="schema version: got 99, wanted at most 1"):
+    with pytest.raises(StoreError, match=f"schema version: got 99, wanted at most {len(MIGRATIONS)}"):
         await store.open()
     await store.close()
     with closing(sqlite3.connect(path)) as newer:
@@ -114,16 +127,56 @@ async def test_an_older_file_is_brought_up_to_date(path, monkeypatch):
     await store.open()
     await store.save(record("r"))
     await store.close()
-    from aigw.stores import sqlite_schema
-
-    added = (*sqlite_schema.MIGRATIONS, ("ALTER TABLE responses ADD COLUMN colour TEXT",))
-    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", added)
+    added = (*MIGRATIONS, ("ALTER TABLE responses ADD COLUMN colour TEXT",))
+    monkeypatch.setattr("aigw.stores.sqlite_schema.MIGRATIONS", added)
     await store.open()
     assert await kept(store, "r") == ["r"]
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(added),)
         assert connection.execute("SELECT colour FROM responses").fetchall() == [(None,)]
+
+
+async def test_items_kept_by_the_first_version_are_found_and_go_with_their_response(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
+            old.execute(statement)
+        for kept_record in (record("r"), own_record()):
+            values = (kept_record.id, orjson.dumps(kept_record.item_ids).decode(), kept_record.body)
+            old.execute(
+                "INSERT INTO responses (tenant, id, created_at, used_at, status, item_ids, input, body)"
+                " VALUES ('t', ?, '1.0', 1, 'completed', ?, '[]', ?)",
+                values,
+            )
+        assert old.execute("SELECT count(*) FROM response_items").fetchone() == (3,)
+        old.commit()
+    store = SqliteStore(path)
+    await store.open()
+    assert {*await store.find_items("t", ["msg_r_out", OWN_ITEM])} == {"msg_r_out", OWN_ITEM}
+    await store.save(record("r", body=b'{"output":[{"id":"new"}]}', item_ids=("new",)))
+    assert {*await store.find_items("t", ["msg_r_out", "new"])} == {"new"}
+    for response_id in ("r", OWN):
+        assert await store.delete_response("t", response_id)
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM response_items").fetchone() == (0,)
+
+
+async def test_items_whose_names_tell_their_response_take_no_row(store, path):
+    await asyncio.gather(store.save(own_record()), store.save(record("r")), store.save(own_record("later")))
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT r.id, i.id FROM response_items AS i JOIN responses AS r ON r.number = i.response"
+        ).fetchall()
+    assert {*rows} == {("r", "msg_r_in"), ("r", "msg_r_out"), ("later", OWN_ITEM)}
+
+
+async def test_two_saves_of_one_response_at_once_leave_no_row_behind(store, path):
+    versions = [record("r", item_ids=(f"item_{number}",)) for number in range(100)]
+    await asyncio.gather(*map(store.save, versions))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM response_items").fetchall() == [("item_99",)]
 
 
 async def test_space_is_given_back(path):

@@ -8,14 +8,14 @@ import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from stores.conformance import DAY, Clock, item_record, record
+from stores.conformance import DAY, OWN, OWN_ITEM, Clock, item_record, record
 
 from aigw.stores.base import ConversationRecord, MissingError, Retention
 from aigw.stores.memory import MemoryStore
 from aigw.stores.sqlite import SqliteStore
 
 TENANTS = st.sampled_from(["t", "other"])
-NAMES_USED = "abcd"
+NAMES_USED = ("a", "b", "c", OWN, OWN_ITEM)
 NAMES = st.sampled_from(NAMES_USED)
 RESPONSES = st.builds(
     lambda made, **fields: record(

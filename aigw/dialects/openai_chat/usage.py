@@ -21,6 +21,7 @@ _KNOWN = frozenset(
 )
 _PROMPT_DETAILS = frozenset(("cached_tokens", "audio_tokens", "cache_write_tokens"))
 _COMPLETION_DETAILS = frozenset(("reasoning_tokens", "audio_tokens"))
+_CACHED_BESIDE = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
 _PROMPT_SCOPE = "@prompt/"
 _COMPLETION_SCOPE = "@completion/"
 
@@ -35,25 +36,31 @@ def read_usage(tree: Mapping[str, Any]) -> Usage | None:
 
 def decode_usage(tree: Tree) -> Usage:
     """Read a usage object; a count that is missing or no number is 0."""
-    prompt = object_of(tree.get("prompt_tokens_details"))
-    completion = object_of(tree.get("completion_tokens_details"))
+    # This runs for every answer: what is not there is not looked into.
     extras = keep(tree, _KNOWN)
-    extras |= keep(prompt, _PROMPT_DETAILS, _PROMPT_SCOPE)
-    extras |= keep(completion, _COMPLETION_DETAILS, _COMPLETION_SCOPE)
+    cached = written = audio_in = reasoning = audio_out = 0
+    prompt, completion = tree.get("prompt_tokens_details"), tree.get("completion_tokens_details")
+    if prompt and isinstance(prompt, dict):
+        cached = _count(prompt.get("cached_tokens"))
+        written = _count(prompt.get("cache_write_tokens"))
+        audio_in = _count(prompt.get("audio_tokens"))
+        extras |= keep(prompt, _PROMPT_DETAILS, _PROMPT_SCOPE)
+    if completion and isinstance(completion, dict):
+        reasoning = _count(completion.get("reasoning_tokens"))
+        audio_out = _count(completion.get("audio_tokens"))
+        extras |= keep(completion, _COMPLETION_DETAILS, _COMPLETION_SCOPE)
+    if extras and not cached:  # DeepSeek and Mistral count the cache beside the details, not inside
+        cached = next((count for field in _CACHED_BESIDE if (count := _count(tree.get(field)))), 0)
     return Usage(
-        input_tokens=_count(tree, "prompt_tokens"),
-        output_tokens=_count(tree, "completion_tokens"),
-        # DeepSeek and Mistral count the cache beside the details, not inside.
-        cached_tokens=_count(prompt, "cached_tokens")
-        or _count(tree, "prompt_cache_hit_tokens")
-        or _count(tree, "num_cached_tokens")
-        or _count(tree, "cached_tokens"),
-        cache_write_tokens=_count(prompt, "cache_write_tokens"),
-        reasoning_tokens=_count(completion, "reasoning_tokens"),
-        audio_input_tokens=_count(prompt, "audio_tokens"),
-        audio_output_tokens=_count(completion, "audio_tokens"),
-        total_tokens=int_or_none(tree.get("total_tokens")),
-        extras=extras,
+        _count(tree.get("prompt_tokens")),
+        _count(tree.get("completion_tokens")),
+        cached,
+        written,
+        reasoning,
+        audio_in,
+        audio_out,
+        int_or_none(tree.get("total_tokens")),
+        extras,
     )
 
 
@@ -76,10 +83,7 @@ def encode_usage(usage: Usage) -> Tree:
     }
 
 
-def _count(tree: Tree, field: str) -> int:
-    value = tree.get(field)
-    if value is None or value == 0:  # most are; this runs for every answer
-        return 0
-    if type(value) is int and 0 < value <= MAX_INT:
+def _count(value: object) -> int:
+    if type(value) is int and 0 <= value <= MAX_INT:
         return value
     return max(0, int_or_none(value) or 0)

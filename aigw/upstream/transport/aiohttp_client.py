@@ -7,6 +7,8 @@ but by the pipeline, for every kind of provider alike: a timer per read would co
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
 
 import aiohttp
@@ -17,6 +19,9 @@ from yarl import URL
 from aigw.errors import ErrorKind, UpstreamError
 from aigw.upstream.provider import Answer
 from aigw.upstream.transport.base import TransportSettings
+from aigw.upstream.transport.coding import decoder_for, unpacked_headers
+from aigw.upstream.transport.handler import next_piece, strict
+from aigw.upstream.transport.request import check_request
 from aigw.upstream.transport.tls import make_ssl_context
 
 LARGE_BODY_BYTES = 2**20
@@ -39,36 +44,58 @@ class AiohttpTransport:
             ssl=make_ssl_context(self._provider, settings),
         )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=strict(connector),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             # aiohttp's own default ends every answer after 300 s, however well it streams.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
             read_bufsize=2**18,
+            auto_decompress=False,  # it takes a gzip stream that breaks off for a whole one
         )
 
     async def close(self) -> None:
         if self._session is not None:
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await session.close()
 
     async def send(self, method: str, url: str, headers: CIMultiDict[str], body: bytes | None) -> Answer:
         if self._session is None:
             raise RuntimeError(f'provider "{self._provider}" is not open')
         try:
-            response = await self._try(method, url, headers, body)
-        except (aiohttp.ServerDisconnectedError, ConnectionError, failures.ClientOSError) as first:
-            if isinstance(first, failures.ClientConnectorError):  # there was no connection at all
-                raise self._failure(first) from first
-            # A kept-alive connection that the provider closed while we wrote to it. POST is not
-            # idempotent, so aiohttp does not repeat it; with no byte of an answer, once is right.
-            try:
-                response = await self._try(method, url, headers, body)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise self._failure(error) from error
+            check_request(method, url, headers)
+            return await self._answer(method, url, headers, body)
+        except UpstreamError as error:
+            raise _named(error, self._provider) from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise self._failure(error) from error
-        return AiohttpAnswer(response, self._provider)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if not self._is_closed() or task is None or task.cancelling():
+                raise
+            # Closing cancels those who wait for a connection, though nobody has cancelled them.
+            raise self._failure(aiohttp.ServerDisconnectedError()) from error
+
+    def _is_closed(self) -> bool:
+        """Tell whether somebody has closed it while a request was under way."""
+        return self._session is None
+
+    async def _answer(self, method: str, url: str, headers: CIMultiDict[str], body: bytes | None) -> Answer:
+        try:
+            response = await self._try(method, url, headers, body)
+        except failures.ClientConnectorError:  # there was no connection at all
+            raise
+        except (aiohttp.ServerDisconnectedError, ConnectionError, failures.ClientOSError):
+            # A kept-alive connection that the provider closed while we wrote to it (a new one, or one
+            # that has said something, raises UpstreamError: see `Handler`). POST is not idempotent, so
+            # aiohttp does not repeat it; with no byte of an answer, once is right.
+            if self._is_closed():
+                raise
+            response = await self._try(method, url, headers, body)
+        try:
+            return AiohttpAnswer(response, self._provider)
+        except UpstreamError:
+            response.close()
+            raise
 
     async def _try(
         self, method: str, url: str, headers: CIMultiDict[str], body: bytes | None
@@ -95,20 +122,36 @@ class AiohttpTransport:
 class AiohttpAnswer(Answer):
     """A ClientResponse whose body is pulled read by read, without its line API and its limits."""
 
-    names_failures = True
-
     def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
         self.status = response.status
-        self.headers = response.headers
+        self.headers: CIMultiDict[str] | Mapping[str, str] = response.headers
         self._response = response
-        self._read = response.content.readany
+        self._read = partial(next_piece, response.content)
         self._provider = provider
+        self._decoder = decoder_for(response.headers)
+        if self._decoder is not None:
+            self.headers = unpacked_headers(response.headers)
 
     async def chunk(self) -> bytes:
         try:
-            return await self._read()
+            data = await self._read()
+            return data if self._decoder is None else await self._unpacked(data)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise to_upstream_error(error, self._provider, answered=True) from error
+
+    async def _unpacked(self, data: bytes) -> bytes:
+        """Return what this read unpacks to, or the first one after it that unpacks to anything."""
+        assert self._decoder is not None  # noqa: S101 - chunk() has looked
+        try:
+            while data:
+                if unpacked := self._decoder.feed(data):
+                    return unpacked
+                data = await self._read()
+            self._decoder.close()
+        except UpstreamError as error:
+            self._response.close()
+            raise _named(error, self._provider) from error
+        return b""
 
     async def close(self) -> None:
         # Gives the connection back if the body was read to its end, and drops it otherwise.
@@ -143,3 +186,8 @@ def to_upstream_error(error: Exception, provider: str, *, answered: bool = False
     if answered and kind is ErrorKind.UPSTREAM_UNREACHABLE:
         kind, text = ErrorKind.UPSTREAM_TRUNCATED, "its answer breaks off"
     return UpstreamError(f'provider "{provider}": {text}', kind=kind, provider=provider)
+
+
+def _named(error: UpstreamError, provider: str) -> UpstreamError:
+    """Say whose failure it is: what unpacks a body does not know."""
+    return UpstreamError(f'provider "{provider}": {error.message}', kind=error.kind, provider=provider)

@@ -8,17 +8,32 @@ pipeline's; this file has no timer. Whatever is not HTTP ends the connection, an
 from __future__ import annotations
 
 import asyncio
-import zlib
+from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
 from multidict import CIMultiDict
 
 from aigw.errors import ErrorKind, UpstreamError
+from aigw.upstream.transport.coding import ContentDecoder, decoder_for, unpacked_headers
+from aigw.upstream.transport.framing import (
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    broken,
+    check_head,
+    field_name,
+)
 
 HIGH_WATER_BYTES = 256 * 1024
 LOW_WATER_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 64 * 1024
+"""Of all names and values, and of interim answers and trailers: so it does not matter how they come."""
+
+MAX_QUIET_BYTES = 2 * MAX_HEAD_BYTES
+"""How much may come without a piece of the body: a line that never ends must be held, too."""
+
+HEADER_OVERHEAD_BYTES = 4
 
 
 class Connection(asyncio.Protocol):
@@ -34,16 +49,19 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpResponseParser(self)
         self._head: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._taker: Callable[[bytes], bool] | None = None
         self._parts: list[bytes] = []
         self._buffered = 0
         self._paused = False
         self._busy = False
         self._interim = False
         self._head_bytes = 0
+        self._quiet_bytes = 0
+        self._bodiless = False
         self._got_bytes = False
         self._until_close = True
         self._keep_alive = False
-        self._inflate: Any = None
+        self._inflate: ContentDecoder | None = None
         self._error: UpstreamError | None = None
         self.reused = False
         self.idle_since = 0.0
@@ -58,7 +76,11 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise StaleError("it closed the connection", kind=ErrorKind.UPSTREAM_UNREACHABLE)
-        self._begin()
+        self._busy = self._until_close = True
+        self.complete = self._interim = self._got_bytes = False
+        self._head_bytes = self._quiet_bytes = self.status = 0
+        self._inflate = self._error = None
+        self._bodiless = data.startswith(b"HEAD ")
         self._head = head = self._loop.create_future()
         if body and len(body) > LOW_WATER_BYTES:
             transport.write(data)
@@ -83,9 +105,39 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
+    async def flow(self, take: Callable[[bytes], bool]) -> None:
+        """Give `take` each piece of the body as it is read, b"" at the end, until it returns False.
+
+        It is called from `data_received`, so no task has to wake for a piece. Raises what it raises, and
+        UpstreamError when the body breaks off.
+        """
+        while (data := self.poll()) is not None:
+            if not take(data) or not data:
+                return
+        self._taker = take
+        try:
+            await self.wait()
+        finally:
+            self._taker = None
+
+    def _hand_on(self, take: Callable[[bytes], bool], flowing: asyncio.Future[None]) -> None:
+        try:
+            while self._parts or self.complete:
+                data = self._take() if self._parts else b""
+                if not take(data) or not data:
+                    self._taker = None
+                    flowing.set_result(None)
+                    return
+        except Exception as error:  # noqa: BLE001 - it belongs to the task that waits
+            self._taker = None
+            flowing.set_exception(error)
+
     def take_all(self) -> bytes:
         """Return what is left of a body that is complete."""
-        return self._take() if self._parts else b""
+        if self._paused or len(self._parts) != 1:
+            return self._take() if self._parts else b""
+        self._buffered = 0
+        return self._parts.pop()
 
     @property
     def reusable(self) -> bool:
@@ -117,14 +169,6 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _begin(self) -> None:
-        self._busy = True
-        self.complete = self._interim = self._got_bytes = False
-        self._until_close = True
-        self._head_bytes = self.status = 0
-        self._inflate = self._error = None
-        self.headers = CIMultiDict()
-
     def _take(self) -> bytes:
         parts, self._parts, self._buffered = self._parts, [], 0
         if self._paused and self._transport is not None:
@@ -142,48 +186,50 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._got_bytes = True
+        self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(_broken("it switched protocols unasked"))
         except httptools.HttpParserError as error:
-            self._fail(
-                error.__context__ if isinstance(error.__context__, UpstreamError) else _broken(str(error))
-            )
-        else:
-            self._wake(data)
+            if not self.complete:
+                cause = error.__context__
+                self._fail(cause if isinstance(cause, UpstreamError) else broken(str(error)))
+                return
+            self._keep_alive = False  # what stands behind a whole answer spoils the connection alone
+        if self._quiet_bytes > MAX_QUIET_BYTES and not self.complete:
+            self._fail(broken(f"it says nothing in {MAX_QUIET_BYTES} bytes"))
+            return
+        self._wake()
 
-    def _wake(self, data: bytes) -> None:
-        head = self._head
-        if head is not None and not head.done():
-            if self.status:
-                head.set_result(None)
-            else:
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self._fail(_broken(f"its head passes {MAX_HEAD_BYTES} bytes"))
-                    return
+    def _wake(self) -> None:
+        if self._head is not None and self.status and not self._head.done():
+            self._head.set_result(None)
         if self._waiter is not None and (self._parts or self.complete) and not self._waiter.done():
-            self._waiter.set_result(None)
+            if self._taker is not None:
+                self._hand_on(self._taker, self._waiter)
+            else:
+                self._waiter.set_result(None)
         if self._buffered > HIGH_WATER_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        self._ended(None)
+        if self._busy and self.status and self._until_close and not self.complete and self._error is None:
+            try:
+                self.on_message_complete()
+            except UpstreamError as error:
+                self._fail(error)
+            self._wake()
+        else:
+            self._ended()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended(exc)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - no end but EOF is a good one
+        self._ended()
         self._transport = None
 
-    def _ended(self, exc: Exception | None) -> None:
+    def _ended(self) -> None:
         if not self._busy or self.complete:
             return
-        if self.status and self._until_close and exc is None:
-            self.on_message_complete()
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
-        elif self.status:
+        if self.status:
             self._fail(UpstreamError("its answer breaks off", kind=ErrorKind.UPSTREAM_TRUNCATED))
         elif self._got_bytes:
             self._fail(UpstreamError("it closed the connection", kind=ErrorKind.UPSTREAM_UNREACHABLE))
@@ -194,9 +240,12 @@ class Connection(asyncio.Protocol):
         if self._error is None:
             self._error = error
         self.abort()
+        flowing = self._waiter
+        if self._taker is not None and flowing is not None and not flowing.done() and self._parts:
+            self._hand_on(self._taker, flowing)  # what came before it failed is not lost
         for future in (self._head, self._waiter):
             if future is not None and not future.done():
-                if future is self._head:
+                if future is self._head or self._taker is not None:
                     future.set_exception(error)
                 else:
                     future.set_result(None)
@@ -205,65 +254,53 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.complete:
-            raise _broken("it sent two answers to one request")
+            raise broken("it sent two answers to one request")
+        self._head_bytes += HEADER_OVERHEAD_BYTES
         self.status = 0
         self._interim = False
         self.headers = CIMultiDict()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + HEADER_OVERHEAD_BYTES
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise _broken(f"its head passes {MAX_HEAD_BYTES} bytes")
-        self.headers.add(name.decode("latin-1"), value.decode("latin-1"))
+            raise broken(f"its head passes {MAX_HEAD_BYTES} bytes")
+        if not self.status:  # a trailer is no header: nobody could have seen it in time
+            self.headers.add(field_name(name), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
+        status, headers = self._parser.get_status_code(), self.headers
+        check_head(status, headers)
         if status < 200:
             self._interim = True  # 100 Continue, 103 Early Hints: the answer itself is still to come
             return
-        headers = self.headers
-        length = headers.get("Content-Length")
-        self._until_close = not (length is not None or "Transfer-Encoding" in headers or status in {204, 304})
-        encoding = headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
-            self._inflate = _decompressor(encoding)
-            headers.popall("Content-Encoding", None)
-            headers.popall("Content-Length", None)
-        self._keep_alive = bool(self._parser.should_keep_alive())
         self.status = status
+        self._keep_alive = bool(self._parser.should_keep_alive())
+        if self._bodiless:  # the parser takes the head for one that a body follows
+            self._keep_alive, self.complete = False, True
+            return
+        framed = CONTENT_LENGTH in headers or TRANSFER_ENCODING in headers
+        self._until_close = not (framed or status in {204, 304})
+        if CONTENT_ENCODING in headers:
+            self._inflate = decoder_for(headers)
+            self.headers = unpacked_headers(headers)
 
     def on_body(self, body: bytes) -> None:
+        self._quiet_bytes = 0
+        if self._bodiless:
+            return
         if self._inflate is not None:
-            try:
-                body = self._inflate.decompress(body)
-            except zlib.error:
-                raise UpstreamError(
-                    "its compressed body is damaged", kind=ErrorKind.UPSTREAM_TRUNCATED
-                ) from None
+            body = self._inflate.feed(body)
         if body:
             self._parts.append(body)
             self._buffered += len(body)
 
     def on_message_complete(self) -> None:
-        if self._interim:
+        if self._interim or self.complete:
             return
-        if self._inflate is not None and not self._inflate.eof:
-            raise UpstreamError("its answer breaks off", kind=ErrorKind.UPSTREAM_TRUNCATED)
+        if self._inflate is not None:
+            self._inflate.close()
         self.complete = True
 
 
 class StaleError(UpstreamError):
     """The connection ended before a byte of the answer came."""
-
-
-def _broken(what: str) -> UpstreamError:
-    return UpstreamError(f"not valid HTTP: {what}", kind=ErrorKind.UPSTREAM_PROTOCOL)
-
-
-def _decompressor(encoding: str) -> Any:
-    """Return a decompressor for an encoding nobody asked for, but some send all the same."""
-    if encoding in {"gzip", "x-gzip"}:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS)
-    if encoding == "deflate":
-        return zlib.decompressobj()
-    raise _broken(f'it is encoded as "{encoding}", which was not asked for')

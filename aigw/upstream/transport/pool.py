@@ -11,21 +11,23 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 from multidict import CIMultiDict
 
 from aigw.errors import ErrorKind, UpstreamError
 from aigw.upstream.provider import Answer
 from aigw.upstream.transport.base import TransportSettings
 from aigw.upstream.transport.connection import Connection, StaleError
+from aigw.upstream.transport.request import check_method, check_name, check_url, misconfigured
 from aigw.upstream.transport.tls import make_ssl_context
 
 MAX_KNOWN_URLS = 1024
 
 
-@frozen(cache_hash=True)  # it is looked up for every request
+@frozen(eq=False)  # it is looked up for every request: by identity, and there is one of each in a pool
 class Origin:
     """Where to connect to, and how the request names it."""
 
@@ -33,6 +35,14 @@ class Origin:
     port: int
     is_tls: bool
     header: str
+
+
+@frozen(eq=False)
+class Prepared:
+    """A request less its body, ready to be sent any number of times."""
+
+    origin: Origin
+    head: bytes = field(repr=False)
 
 
 class PoolTransport:
@@ -49,11 +59,14 @@ class PoolTransport:
         self._opening = 0
         self._ssl: ssl.SSLContext | bool = True
         self._urls: dict[str, tuple[Origin, str]] = {}
+        self._origins: dict[tuple[str, int, bool], Origin] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
         self._reaper: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         self._ssl = make_ssl_context(self._provider, self._settings)
+        self._loop = asyncio.get_running_loop()
         self._is_open = True
 
     async def close(self) -> None:
@@ -66,21 +79,37 @@ class PoolTransport:
         self._connections.clear()
         self._idle.clear()
         for waiter in self._waiting:
-            waiter.cancel()
+            if not waiter.done():
+                waiter.set_exception(_closed())
         await asyncio.sleep(0)  # let the transports tell their protocols
 
     async def send(self, method: str, url: str, headers: CIMultiDict[str], body: bytes | None) -> Answer:
-        if not self._is_open:
-            raise RuntimeError(f'provider "{self._provider}" is not open')
+        return await self.ask(self.prepare(method, url, headers), body)
+
+    def prepare(self, method: str, url: str, headers: CIMultiDict[str]) -> Prepared:
+        """Return a request less its body. Raises UpstreamError (MISCONFIGURED) on what no head can hold."""
         try:
             origin, path = self._split(url)
-            head = write_head(method, path, origin.header, headers, body)
-            connection = self._take_idle(origin) or await self._acquire(origin)
+            return Prepared(origin, write_head(method, path, origin.header, headers))
+        except UpstreamError as error:
+            self.name(error)
+            raise
+
+    async def ask(self, prepared: Prepared, body: bytes | None) -> Answer:
+        """Send a prepared request with a body, wait for the head of the answer. Raises as `send` does."""
+        if not self._is_open:
+            raise RuntimeError(f'provider "{self._provider}" is not open')
+        origin = prepared.origin
+        head = prepared.head + (b"\r\n" if body is None else b"Content-Length: %d\r\n\r\n" % len(body))
+        try:
+            connection = None if self._waiting else self._take_idle(origin)
+            if connection is None:
+                connection = await self._acquire(origin)
             try:
                 await connection.request(head, body)
             except BaseException as error:  # also when the client hangs up: half said cannot be said again
                 self._drop(connection)
-                if not (isinstance(error, StaleError) and connection.reused):
+                if not (isinstance(error, StaleError) and connection.reused and self._is_open):
                     raise
                 connection = await self._once_more(origin, head, body)
         except UpstreamError as error:
@@ -115,7 +144,8 @@ class PoolTransport:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest = asyncio.get_running_loop().time() - self._settings.keepalive_s
+        assert self._loop is not None  # noqa: S101 - it is open
+        oldest = self._loop.time() - self._settings.keepalive_s
         while idle:
             connection = idle.pop()
             if connection.is_open and connection.idle_since > oldest:
@@ -124,36 +154,48 @@ class PoolTransport:
         return None
 
     async def _acquire(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        while True:
+        """Take a connection, or make one, when it is our turn: who waits already comes first."""
+        if not self._waiting:
             connection = self._take_idle(origin)
             if connection is not None:
                 return connection
-            if not self._limit or len(self._connections) + self._opening < self._limit:
+            if self._has_room(origin):
                 return await self._connect(origin)
-            if not self._evict(origin):
-                await self._wait(loop)
+        connection = await self._wait(origin)
+        return connection if connection is not None else await self._connect(origin)
 
-    def _evict(self, origin: Origin) -> bool:
-        """Make room by closing an idle connection to another origin."""
+    def _has_room(self, origin: Origin) -> bool:
+        """Tell whether one more may be opened, if need be in place of an idle one to another origin."""
+        if not self._limit or len(self._connections) + self._opening < self._limit:
+            return True
         for other, idle in self._idle.items():
             if other != origin and idle:
                 self._drop(idle.popleft())
                 return True
         return False
 
-    async def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(waiter)
+    async def _wait(self, origin: Origin) -> Connection | None:
+        """Wait for our turn; return an idle connection, None where there is room for a new one.
+
+        Who was woken for nothing keeps its place: it stays in the queue until it has taken something.
+        """
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
         try:
-            await waiter
+            while True:
+                await turn
+                connection = self._take_idle(origin)
+                if connection is not None or self._has_room(origin):
+                    return connection
+                place, turn = self._waiting.index(turn), loop.create_future()
+                self._waiting[place] = turn
         except BaseException:
-            if waiter.done() and not waiter.cancelled():
+            if turn.done() and not turn.cancelled():
                 self._wake()  # it was our turn, and we do not take it
             raise
         finally:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            self._waiting.remove(turn)
 
     async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
@@ -177,12 +219,15 @@ class PoolTransport:
             ) from error
         except ssl.SSLError as error:
             raise UpstreamError("the TLS handshake failed", kind=ErrorKind.UPSTREAM_UNREACHABLE) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host that no name server could know
             raise UpstreamError(_reason(error), kind=ErrorKind.UPSTREAM_UNREACHABLE) from error
         finally:
             self._opening -= 1
             if self._waiting:
                 self._wake()
+        if not self._is_open:  # it was closed while we connected
+            connection.abort()
+            raise _closed()
         self._connections.add(connection)
         return connection
 
@@ -191,9 +236,13 @@ class PoolTransport:
         if not self._is_open or not connection.reusable:
             self._drop(connection)
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        assert loop is not None  # noqa: S101
         connection.rest(loop.time())
-        self._idle.setdefault(origin, deque()).append(connection)
+        idle = self._idle.get(origin)
+        if idle is None:
+            idle = self._idle[origin] = deque()
+        idle.append(connection)
         if self._reaper is None:
             self._reaper = loop.call_later(self._settings.keepalive_s, self._reap)
         if self._waiting:
@@ -217,8 +266,7 @@ class PoolTransport:
             self._wake()
 
     def _wake(self) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
+        for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
                 return
@@ -226,7 +274,8 @@ class PoolTransport:
     def _split(self, url: str) -> tuple[Origin, str]:
         known = self._urls.get(url)
         if known is None:
-            known = split_url(url)
+            origin, path = split_url(url)
+            known = self._origins.setdefault((origin.host, origin.port, origin.is_tls), origin), path
             if len(self._urls) >= MAX_KNOWN_URLS:  # a client's query may make every URL a new one
                 self._urls.clear()
             self._urls[url] = known
@@ -241,8 +290,6 @@ class PoolTransport:
 
 class PoolAnswer(Answer):
     """An answer on a connection of the pool, which gets it back when the answer is closed."""
-
-    names_failures = True
 
     def __init__(self, pool: PoolTransport, origin: Origin, connection: Connection) -> None:
         self.status = connection.status
@@ -267,6 +314,17 @@ class PoolAnswer(Answer):
             raise
         return data
 
+    async def flow(self, take: Callable[[bytes], bool]) -> None:
+        connection = self._connection
+        if connection is None:
+            take(b"")
+            return
+        try:
+            await connection.flow(take)
+        except UpstreamError as error:
+            self._pool.name(error)
+            raise
+
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -275,6 +333,7 @@ class PoolAnswer(Answer):
 
 def split_url(url: str) -> tuple[Origin, str]:
     """Return where a URL leads, and its path with the query. Raises UpstreamError if it leads nowhere."""
+    check_url(url)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -291,21 +350,34 @@ def split_url(url: str) -> tuple[Origin, str]:
     return Origin(parts.hostname, port, is_tls, header), path
 
 
-def write_head(method: str, path: str, host: str, headers: CIMultiDict[str], body: bytes | None) -> bytes:
-    """Write a request's head. Raises UpstreamError if any part of it would begin a line of its own."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
+def write_head(method: str, path: str, host: str, headers: CIMultiDict[str]) -> bytes:
+    """Write a request's head, less its length and its last line.
+
+    Raises UpstreamError if any part of it would begin a line of its own.
+    """
+    check_method(method)
+    lines = [f"{method} {path} HTTP/1.1"]
+    if "Host" not in headers:
+        lines.append(f"Host: {host}")
+    for name, value in headers.items():
+        check_name(name)
+        lines.append(f"{name}: {value}")
     head = "\r\n".join(lines)
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
-        raise UpstreamError("a header of the request holds a line break", kind=ErrorKind.MISCONFIGURED)
-    return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+        raise misconfigured("a header of the request holds a line break")
+    try:
+        return head.encode("utf-8", "surrogateescape") + b"\r\n"
+    except UnicodeEncodeError:
+        raise misconfigured("a header of the request is no text") from None
 
 
-def _reason(error: OSError) -> str:
+def _closed() -> UpstreamError:
+    return UpstreamError("its connections were closed", kind=ErrorKind.UPSTREAM_UNREACHABLE)
+
+
+def _reason(error: OSError | UnicodeError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "it refused the connection"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         return "its host name is not known"
     return "no connection could be made"

@@ -1,147 +1,18 @@
-"""The HTTP client against servers that misbehave: every failure has its name, and none tells the key."""
+"""The HTTP client against providers that fail: every failure has its name, and none tells the key."""
 
 import asyncio
 import gzip
-import socket
 import ssl
-import struct
 
 import pytest
 import trustme
 from multidict import CIMultiDict
+from support.misbehaving import KEY, OK, Raw, chain, fetch, free_port, listening
 
 from aigw.errors import ConfigError, ErrorKind, UpstreamError
 from aigw.upstream.http import Provider
 from aigw.upstream.transport.aiohttp_client import AiohttpTransport
 from aigw.upstream.transport.base import TransportSettings
-from aigw.upstream.transport.pool import PoolTransport
-
-KEY = "sk-very-secret"
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-class Raw:
-    """A server that reads requests and answers with whatever bytes it was given, in turn."""
-
-    def __init__(self):
-        self.heads = []
-        self.bodies = []
-        self.connections = 0
-        self.answers = []
-        self.url = ""
-        self.writers = set()
-
-    def play(self, *answers):
-        """Bytes are written; "close" and "reset" end the connection, "quit" ends it behind the answer."""
-        self.answers = list(answers)
-
-    async def serve(self, reader, writer):
-        self.connections += 1
-        self.writers.add(writer)
-        try:
-            while await self.one(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def one(self, reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            (
-                int(line.split(b":")[1])
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"content-length")
-            ),
-            0,
-        )
-        self.heads.append(head.decode())
-        self.bodies.append(await reader.readexactly(length))
-        steps = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        for step in steps if isinstance(steps, list) else [steps]:
-            if step == "reset":
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                writer.transport.abort()
-                return False
-            if step in {"close", "quit"}:
-                return False
-            if isinstance(step, float):
-                await asyncio.sleep(step)
-                continue
-            writer.write(step)
-            await writer.drain()
-        return True
-
-
-async def listen(raw, context=None):
-    server = await asyncio.start_server(raw.serve, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    raw.url = f"{'https' if context else 'http'}://localhost:{port}"
-    return server
-
-
-@pytest.fixture
-async def raw():
-    subject = Raw()
-    server = await listen(subject)
-    yield subject
-    await _stop(server, subject)
-
-
-async def _stop(server, subject):
-    server.close()
-    for writer in subject.writers:
-        writer.transport.abort()
-    await asyncio.sleep(0)
-
-
-TRANSPORTS = (AiohttpTransport, PoolTransport)
-
-
-@pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)
-def client(request):
-    return request.param
-
-
-@pytest.fixture
-async def transport(client):
-    made = []
-
-    async def make(**settings):
-        subject = client("up", TransportSettings(**settings), connect_s=1.0)
-        await subject.open()
-        made.append(subject)
-        return subject
-
-    yield make
-    for subject in made:
-        await subject.close()
-
-
-async def fetch(subject, url, body=b"{}"):
-    """Send a POST and read the whole answer."""
-    headers = CIMultiDict({"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"})
-    async with asyncio.timeout(5):
-        answer = await subject.send("POST", url + "/v1/x", headers, body)
-        try:
-            return answer, await answer.read()
-        finally:
-            await answer.close()
-
-
-def chain(error):
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 BROKEN = {
     "early close": (["close"], ErrorKind.UPSTREAM_UNREACHABLE),
@@ -215,7 +86,7 @@ async def test_an_unknown_host_is_unreachable(transport):
 
 
 async def test_an_answer_without_a_length_ends_with_its_connection(raw, transport):
-    raw.play([b"HTTP/1.1 200 OK\r\n\r\nhello", "quit"])
+    raw.play([b"HTTP/1.1 200 OK\r\n\r\nhello", "close"])
     _, body = await fetch(await transport(), raw.url)
     assert body == b"hello"
 
@@ -249,7 +120,7 @@ async def test_a_connection_the_provider_closed_between_requests_is_replaced(raw
 
 
 async def test_a_connection_closed_while_idle_is_not_used_again(raw, transport):
-    raw.play([OK, 0.02, "quit"], OK)
+    raw.play([OK, 0.02, "close"], OK)
     subject = await transport()
     await fetch(subject, raw.url)
     await asyncio.sleep(0.1)
@@ -318,79 +189,6 @@ async def test_a_url_that_is_none_is_our_misconfiguration_or_unreachable(transpo
 # TLS.
 
 
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-async def secure(authority):
-    made = []
-
-    async def make(*, client_ca=None, host="localhost"):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(host).configure_cert(context)
-        if client_ca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            client_ca.configure_trust(context)
-        subject = Raw()
-        subject.play(OK)
-        made.append((await listen(subject, context), subject))
-        return subject
-
-    yield make
-    for server, subject in made:
-        await _stop(server, subject)
-
-
-@pytest.fixture
-def ca_file(authority, tmp_path):
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
-
-
-async def test_an_unknown_authority_is_refused(secure, transport):
-    server = await secure()
-    with pytest.raises(UpstreamError, match="certificate is not valid") as caught:
-        await fetch(await transport(), server.url)
-    assert caught.value.kind is ErrorKind.UPSTREAM_UNREACHABLE
-    assert not server.heads
-
-
-async def test_an_own_authority_is_trusted(secure, transport, ca_file):
-    server = await secure()
-    _, body = await fetch(await transport(ca_file=ca_file), server.url)
-    assert body == b"{}"
-
-
-async def test_verification_can_be_switched_off(secure, transport):
-    server = await secure()
-    _, body = await fetch(await transport(verify=False), server.url)
-    assert body == b"{}"
-
-
-async def test_a_certificate_of_another_name_needs_the_name_stated(secure, transport, ca_file):
-    server = await secure(host="other.example")
-    with pytest.raises(UpstreamError, match="certificate is not valid"):
-        await fetch(await transport(ca_file=ca_file), server.url)
-    subject = await transport(ca_file=ca_file, server_name="other.example")
-    _, body = await fetch(subject, server.url)
-    assert body == b"{}"
-
-
-async def test_a_client_certificate_is_shown(secure, transport, ca_file, tmp_path):
-    clients = trustme.CA()
-    server = await secure(client_ca=clients)
-    leaf = clients.issue_cert("client@example.com")
-    leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
-    subject = await transport(ca_file=ca_file, cert_file=str(tmp_path / "client.pem"))
-    _, body = await fetch(subject, server.url)
-    assert body == b"{}"
-    with pytest.raises(UpstreamError):
-        await fetch(await transport(ca_file=ca_file), server.url)
-
-
 @pytest.mark.parametrize("setting", ["ca_file", "cert_file"])
 async def test_a_file_that_cannot_be_used_is_named(client, tmp_path, setting):
     path = tmp_path / "broken.pem"
@@ -453,10 +251,8 @@ through_proxies = pytest.mark.parametrize("client", [AiohttpTransport], indirect
 
 @pytest.fixture
 async def proxy():
-    subject = Proxy()
-    server = await listen(subject)
-    yield subject
-    await _stop(server, subject)
+    async with listening(Proxy()) as subject:
+        yield subject
 
 
 @through_proxies
@@ -469,15 +265,21 @@ async def test_plain_requests_go_through_the_proxy(proxy, transport):
 
 
 @through_proxies
-async def test_a_tunnel_keeps_the_key_from_the_proxy(proxy, secure, transport, ca_file):
-    server = await secure()
-    subject = await transport(proxy=proxy.url, ca_file=ca_file)
-    _, body = await fetch(subject, server.url)
-    assert body == b"{}"
-    assert proxy.heads[0].startswith("CONNECT localhost:")
-    assert not any(KEY in head for head in proxy.heads)
-    assert KEY in server.heads[0]
-    await subject.close()
+async def test_a_tunnel_keeps_the_key_from_the_proxy(proxy, transport, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = Raw()
+    server.play(OK)
+    async with listening(server, context):
+        subject = await transport(proxy=proxy.url, ca_file=str(tmp_path / "ca.pem"))
+        _, body = await fetch(subject, server.url)
+        assert body == b"{}"
+        assert proxy.heads[0].startswith("CONNECT localhost:")
+        assert not any(KEY in head for head in proxy.heads)
+        assert KEY in server.heads[0]
+        await subject.close()
 
 
 @through_proxies
