@@ -19,7 +19,7 @@ from aigw.config.secrets import Interpolated
 from aigw.errors import ConfigError
 
 MAX_DEPTH = 64
-MAX_VALUES = 100_000
+MAX_VALUES = 1_000_000
 MAX_FILE_BYTES = 2**20
 
 _SYNTAX = re.compile(

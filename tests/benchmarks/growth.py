@@ -2,7 +2,7 @@
 
 Prints a Markdown table for each, and a verdict that is worked out from its figures: the exponent b of
 cost = a * size^b, by least squares on logarithms, of all points and of the last three; the higher one counts.
-Takes about five minutes, ends by itself, stays on loopback.
+Takes about three minutes, ends by itself, stays on loopback.
 """
 
 import argparse
@@ -209,7 +209,7 @@ def plugins(bench):
     for count in bench.points(0, 1, 2, 5, 10, few=3):
         with bench.gateway(plugins=count) as gateway:
             us = gateway.us(_requests(bench), rounds=3)
-            rows.append((count + 1, us, gateway.us(_streams(100, 5, 50), rounds=3)))
+            rows.append((count + 1, us, gateway.us(_streams(100, 5, 100), rounds=4)))
     yield "plugins + 1", ("request µs", "chunk µs"), rows
 
 

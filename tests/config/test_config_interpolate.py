@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from aigw.config import ServerConfig, loads, structure
+from aigw.config import interpolate as module
 from aigw.config.interpolate import FAILED, MAX_FILE_BYTES, interpolate
 from aigw.config.place import Place
 from aigw.errors import ConfigError
@@ -130,3 +131,11 @@ def test_a_tree_without_end_is_a_config_error():
         wide = [wide] * 10
     with pytest.raises(ConfigError, match="values"):
         loads({"x": wide}, {})
+
+
+def test_a_tree_that_references_make_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "MAX_VALUES", 100)
+    ten = ["x"] * 9
+    assert filled([ten] * 9) == ([ten] * 9, [])
+    with pytest.raises(ConfigError, match=r"root\[9\]\[8\]: more than 100 values, wanted fewer"):
+        filled([ten] * 10)

@@ -1,3 +1,5 @@
+"""Which name a mistyped one may have been meant for."""
+
 import difflib
 
 import pytest
