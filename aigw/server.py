@@ -20,6 +20,7 @@ from aiohttp import web
 from attrs import define, field
 
 from aigw.assemble import Assembled
+from aigw.builtin.meanwhile import meanwhile
 from aigw.builtin.metrics import Metrics
 from aigw.builtin.metrics_shared import sharing
 from aigw.config import Config
@@ -151,17 +152,15 @@ def _leave_it(*_: object) -> None:
 @asynccontextmanager
 async def _as_worker(post: Post, gateway: Gateway, end: End) -> AsyncIterator[None]:
     """Do while this lasts, and a moment longer than the gateway, what a worker owes the others."""
-    orphaned = asyncio.create_task(_orphaned(post.supervisor, end.has_come))
     metrics = gateway.hooks.plugins.get("metrics")
     try:
         async with (
+            meanwhile(_orphaned(post.supervisor, end.has_come)),
             sharing(metrics, post.files) if isinstance(metrics, Metrics) else nullcontext(),
             _shared_file(post, gateway) if gateway.limit_store is None else nullcontext(),
         ):
             yield
     finally:
-        orphaned.cancel()
-        await asyncio.gather(orphaned, return_exceptions=True)
         if os.getppid() != post.supervisor:  # nobody else is left to do it
             shutil.rmtree(post.files.parent, ignore_errors=True)
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from attrs import define, field
 
+from aigw.builtin.meanwhile import meanwhile
 from aigw.routing.health import HealthBoard
 from aigw.routing.limiter import Limiter, Used
 from aigw.stores.base import StoreError
@@ -47,12 +48,10 @@ async def shared_limits(gateway: Gateway, store: LimitStore) -> AsyncIterator[No
     sharing = LimitSharing(board, store, gateway.router.clock)
     with suppress(StoreError):  # it will be said, if it is so still a moment later
         await sharing.once()
-    task = asyncio.create_task(sharing.again_and_again())
     try:
-        yield
+        async with meanwhile(sharing.again_and_again()):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         with suppress(StoreError):
             await sharing.once()
         await store.close()

@@ -22,6 +22,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from aigw.builtin.meanwhile import meanwhile
+
 if TYPE_CHECKING:
     from aigw.builtin.metrics import Metrics
 
@@ -223,13 +225,11 @@ async def sharing(metrics: Metrics, files: Path) -> AsyncIterator[None]:
     except OSError as error:  # as where the path is too long for a socket
         logger.warning("other workers' metrics lag behind, and are without this one's gauges: %s", error)
         server = None
-    keeping = asyncio.create_task(shared.keep())
     metrics.source = shared.total
     try:
-        yield
+        async with meanwhile(shared.keep()):
+            yield
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
         if server is not None:
             server.close()
         shared.snapshot()

@@ -16,6 +16,7 @@ from uuid import uuid4
 from attrs import define, field
 
 from aigw.builtin.limits import shared_limits
+from aigw.builtin.meanwhile import meanwhile
 from aigw.config import HealthCheckConfig
 from aigw.errors import GatewayError, UpstreamError
 from aigw.routing.breaker import Circuit
@@ -105,12 +106,10 @@ async def shared(gateway: Gateway) -> AsyncIterator[None]:
 async def _shared_health(gateway: Gateway, store: HealthStore) -> AsyncIterator[None]:
     await store.open()
     sharing = Sharing(gateway.router.board, store, gateway.router.clock)
-    task = asyncio.create_task(sharing.again_and_again(gateway.config.routing.health.share_s))
     try:
-        yield
+        async with meanwhile(sharing.again_and_again(gateway.config.routing.health.share_s)):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         gateway.router.board.listeners.remove(sharing.note)
         await store.close()
 

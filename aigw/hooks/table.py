@@ -172,6 +172,21 @@ async def run(hooks: tuple[Hook, ...], *arguments: object) -> None:
             hook.failed(error)
 
 
+async def first_result(hooks: tuple[Hook, ...], *arguments: object) -> Any:
+    """Run hooks until one returns something, and return that."""
+    for hook in hooks:
+        try:
+            result = await hook.call(*arguments)
+        except GatewayError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            hook.failed(error)
+        else:
+            if result is not None:
+                return result
+    return None
+
+
 async def retold(hooks: tuple[Hook, ...], exchange: object, error: GatewayError) -> GatewayError:
     """Show an error to every hook in turn, each as the one before left it; return what is to be told.
 

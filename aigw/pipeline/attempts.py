@@ -59,7 +59,7 @@ async def attempt(exchange: Exchange, seat: Seat, handler: Handler) -> web.Strea
     tokens = 0
     try:
         response = await handler(exchange.request)
-        tokens = 0 if exchange.usage is None else exchange.usage.total
+        tokens = used_tokens(exchange)
         judge(exchange, made, lease, clock())
     except asyncio.CancelledError:
         made.error = interrupted(exchange, made)

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aigw.errors import ClientError, ErrorKind, GatewayError
+from aigw.errors import ClientError, ErrorKind
+from aigw.hooks.table import first_result
 from aigw.pipeline.exchange import ANONYMOUS, EXCHANGE, Exchange, Identity
 
 
@@ -31,16 +32,9 @@ async def identify(exchange: Exchange) -> Identity:
     authenticators = exchange.gateway.hooks.authenticate
     if not authenticators:
         return _anonymous(exchange)
-    for hook in authenticators:
-        try:
-            identity: Identity | None = await hook.call(exchange)
-        except GatewayError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; failed() decides
-            hook.failed(error)
-        else:
-            if identity is not None:
-                return identity
+    identity: Identity | None = await first_result(authenticators, exchange)
+    if identity is not None:
+        return identity
     if exchange.credential is None:
         raise ClientError(
             "no API key was sent; send it as `Authorization: Bearer <key>`", kind=ErrorKind.AUTHENTICATION

@@ -56,12 +56,7 @@ async def exchanged(
     exchange.outlet = outlet
     request[EXCHANGE] = exchange
     try:
-        try:
-            return await handler(request)
-        except ConnectionError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
-            return await told(exchange, request, error)
+        return await answered(exchange, request, handler)
     except asyncio.CancelledError:
         if not exchange.detached:
             exchange.ending = exchange.ending or _cut_off(exchange)
@@ -84,12 +79,7 @@ async def run(exchange: Exchange, request: web.Request, handler: Handler) -> Non
     """
     request[EXCHANGE] = exchange
     try:
-        try:
-            await handler(request)
-        except ConnectionError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            await told(exchange, request, error)
+        await answered(exchange, request, handler)
     except asyncio.CancelledError:
         exchange.ending = exchange.ending or _cut_off(exchange)
         raise
@@ -120,16 +110,21 @@ def _cut_off(exchange: Exchange) -> Ending:
     return Ending.HUNG_UP if watch.client_is_gone else Ending.SHUT_DOWN
 
 
-async def told(exchange: Exchange, request: web.Request, error: Exception) -> web.StreamResponse:
-    """Answer with what went wrong. Raises ConnectionError where nobody is left to be told."""
-    if isinstance(error, GatewayError):
+async def answered(exchange: Exchange, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer, if need be with an error. Raises only where nobody is left to be told."""
+    try:
+        return await handler(request)
+    except GatewayError as error:
         return await refuse(exchange, error)
-    if isinstance(error, web.HTTPException):
+    except ConnectionError:
+        raise
+    except web.HTTPException as error:
         return await refuse(exchange, from_http(error, request))
-    if exchange.watch.client_is_gone:
-        raise ConnectionResetError("the client is gone") from error
-    logger.error("request %s failed on a mistake of ours", exchange.id, exc_info=error)
-    return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
+    except Exception as error:
+        if exchange.watch.client_is_gone:
+            raise ConnectionResetError("the client is gone") from error
+        logger.exception("request %s failed on a mistake of ours", exchange.id)
+        return await refuse(exchange, ServerError("the gateway failed; its log tells why"))
 
 
 def with_own_limit(request: web.Request, limit: int) -> web.Request:
@@ -219,7 +214,7 @@ def finish(exchange: Exchange) -> None:
 def to_record(exchange: Exchange) -> Record:
     """Sum up an exchange that has ended."""
     attempts, error = exchange.attempts, exchange.error
-    identity, endpoint = exchange.identity, exchange.endpoint
+    identity = exchange.identity
     provider = upstream_model = None
     if attempts:
         last = attempts[-1]
@@ -231,8 +226,8 @@ def to_record(exchange: Exchange) -> Record:
         exchange.id,
         identity.tenant,
         identity.name,
-        endpoint.api or endpoint.own,
-        endpoint.path,
+        exchange.api,
+        exchange.endpoint.path,
         exchange.model,
         provider,
         upstream_model,

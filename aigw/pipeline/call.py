@@ -49,7 +49,6 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
     """Call an attempt's target; return the head of its answer, which the caller has to close.
 
     Sets the deadlines on the exchange's watch, and on the attempt what there is to be known of the answer.
-    Raises GatewayError: a provider that fails in a way of its own is the provider's failure, not ours.
     """
     provider = attempt.target.provider
     hooks = exchange.gateway.hooks
@@ -61,11 +60,7 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
     watch.deadline_at = min(head_by, attempt.first_token_by) if exchange.stream else head_by
     watch.hard_deadline_at = inf if timeouts.total_s is None else started_at + timeouts.total_s
     try:
-        answer = await provider.call(outgoing)
-    except GatewayError:
-        raise
-    except Exception as error:
-        raise blamed(provider, error) from error
+        answer = await ask(provider, outgoing)
     finally:
         attempt.key = outgoing.key
     attempt.answer = answer
@@ -81,10 +76,15 @@ async def begin_call(exchange: Exchange, attempt: Attempt) -> Answer:
     return answer
 
 
-def blamed(provider: BaseProvider, error: Exception) -> UpstreamError:
-    """Log what a provider failed with in a way of its own; return the provider's failure."""
-    logger.error("provider %s failed", provider.name, exc_info=error)
-    return UpstreamError(f'provider "{provider.name}" failed', provider=provider.name)
+async def ask(provider: BaseProvider, outgoing: Call) -> Answer:
+    """Call the provider. One that fails in a way of its own is the provider's failure, not ours."""
+    try:
+        return await provider.call(outgoing)
+    except GatewayError:
+        raise
+    except Exception as error:
+        logger.exception("provider %s failed", provider.name)
+        raise UpstreamError(f'provider "{provider.name}" failed', provider=provider.name) from error
 
 
 def build(exchange: Exchange, attempt: Attempt) -> Call:

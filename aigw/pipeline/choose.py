@@ -13,7 +13,8 @@ from multidict import istr
 
 from aigw.config.models import RuleConfig
 from aigw.dialects.endpoints import Endpoint
-from aigw.errors import ClientError, ErrorKind, GatewayError, ServerError
+from aigw.errors import ClientError, ErrorKind, ServerError
+from aigw.hooks.table import first_result
 from aigw.pipeline.admit import is_allowed
 from aigw.pipeline.exchange import Exchange
 from aigw.pipeline.speak import spoken
@@ -53,7 +54,7 @@ def chosen(
         raise _unknown_model(exchange, exchange.model, "model")
     exchange.entry = known.entry
     exchange.prefer = known.prefer
-    plan = known.plans.get((exchange.endpoint, exchange.stream)) or plan_of(exchange, known)
+    plan = plan_of(exchange, known)
     groups = plan.groups
     asked = wished_fallbacks(exchange)
     if asked or not plan.is_simple:
@@ -106,8 +107,6 @@ def wished_fallbacks(exchange: Exchange) -> list[str]:
     """
     header = exchange.request.headers.get(FALLBACKS)
     payload = exchange.payload
-    if header is None and not exchange.endpoint.has_model_in_path and "fallbacks" not in payload.told:
-        return []
     names = [] if header is None else [name.strip() for name in header.split(",") if name.strip()]
     if (not exchange.endpoint.has_model_in_path or b'"fallbacks"' in payload.raw) and (
         "fallbacks" in payload.told
@@ -172,24 +171,18 @@ async def as_plugins_want(exchange: Exchange, seats: Sequence[Seat], trace: Trac
     by_target = {seat.target: seat for seat in seats}
     targets: Sequence[Target] = [seat.target for seat in seats]
     for hook in exchange.gateway.hooks.choose_targets:
-        chosen: Sequence[Target] | None = None
-        try:
-            chosen = await hook.call(exchange, targets)
-        except GatewayError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; failed() decides
-            hook.failed(error)
-        if chosen is None:
+        wanted: Sequence[Target] | None = await first_result((hook,), exchange, targets)
+        if wanted is None:
             continue
         group = seats[0].group if seats else None
-        for target in chosen:
+        for target in wanted:
             if target in by_target:
                 group = by_target[target].group
                 continue
             at = spoken_to(exchange, target, exchange.prefer)
             if at is not None:  # one of the plugin's own stands in the group of the one before it
                 by_target[target] = exchange.gateway.router.seat(target, at, group)
-        targets = [target for target in chosen if target in by_target]
+        targets = [target for target in wanted if target in by_target]
         if trace is not None:
             names = ", ".join(target.name for target in targets) or "nothing"
             trace.append(Choice("", f'plugin "{hook.plugin}" leaves {names}'))

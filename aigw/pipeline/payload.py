@@ -124,10 +124,9 @@ class JsonPayload(Payload[T]):
         return self.changed or self._ends() is not None or says_one_model(self.raw)
 
     def spellings(self, name: str) -> list[str]:
-        ends = self._ends() if self._may_be_skimmed or self._skimmed is not None else None
+        ends = self._ends()
         if ends is None:
-            size = len(name)
-            return [found for found in self.fields if len(found) == size and found.lower() == name]
+            return super().spellings(name)
         return [name] if ends.has(name) else []  # with any other there would be no ends
 
     def _ends(self) -> Skim | None:

@@ -18,7 +18,7 @@ from aigw.config.models import ShadowConfig
 from aigw.errors import GatewayError, UpstreamError
 from aigw.hooks.table import run
 from aigw.model import Failed, Fold, Usage
-from aigw.pipeline.call import blamed, build
+from aigw.pipeline.call import ask, build
 from aigw.pipeline.choose import seats_of
 from aigw.pipeline.exchange import Attempt, Exchange, Record
 from aigw.pipeline.whole import decoder_of
@@ -163,13 +163,7 @@ class Copy:
 
     async def _answer(self, outgoing: Call) -> tuple[int, Usage | None]:
         """Return size and token counts of the answer."""
-        provider = self.seat.target.provider
-        try:
-            answer = await provider.call(outgoing)
-        except GatewayError:
-            raise
-        except Exception as error:
-            raise blamed(provider, error) from error
+        answer = await ask(self.seat.target.provider, outgoing)
         try:
             self.attempt.status = answer.status
             self.attempt.first_byte_s = monotonic() - self.attempt.started_at

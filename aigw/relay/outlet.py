@@ -57,18 +57,28 @@ class HttpOutlet:
         if exchange.begun:  # a second answer behind a begun one would be read as part of it
             raise ConnectionResetError("an answer had begun already")
         request = exchange.request
-        if may_write(request):
+        if self.is_ours(request):
             keep_alive = request.keep_alive
             head = whole_head(status, headers, len(body), keep_alive=keep_alive)
             exchange.begun = True
             if not put(request, head, body):
                 await request.writer.drain()  # the client is behind: what it has not taken is still ours
-            return WrittenAnswer(status, headers, len(body), keep_alive=keep_alive)
+            return self.written(status, headers, len(body), keep_alive=keep_alive)
         response = web.Response(status=status, headers=headers, body=body)
         exchange.begun = True
         await response.prepare(request)
         await response.write_eof()
         return response
+
+    def is_ours(self, request: web.Request) -> bool:
+        """Tell whether we write the answer, and not aiohttp."""
+        return may_write(request)
+
+    def written(
+        self, status: int, headers: Mapping[str, str], length: int, *, keep_alive: bool
+    ) -> web.StreamResponse:
+        """Return what is to be known of an answer that we have written."""
+        return WrittenAnswer(status, headers, length, keep_alive=keep_alive)
 
     async def send_stream(
         self, exchange: Exchange, headers: Mapping[str, str], carry: Carry
@@ -100,17 +110,17 @@ class OwnHttpOutlet(HttpOutlet):
     So it is for HTTP/1.1 requests of the short way into an application of our own.
     """
 
-    async def send_whole(
-        self, exchange: Exchange, status: int, headers: Mapping[str, str], body: bytes
+    def is_ours(self, request: web.Request) -> bool:  # noqa: ARG002
+        return True
+
+    def written(
+        self,
+        status: int,  # noqa: ARG002 - it is on its way, and nobody asks
+        headers: Mapping[str, str],  # noqa: ARG002
+        length: int,  # noqa: ARG002
+        *,
+        keep_alive: bool,
     ) -> web.StreamResponse:
-        if exchange.begun:
-            raise ConnectionResetError("an answer had begun already")
-        request = exchange.request
-        keep_alive = request.keep_alive
-        head = whole_head(status, headers, len(body), keep_alive=keep_alive)
-        exchange.begun = True
-        if not put(request, head, body):
-            await request.writer.drain()
         return KEPT if keep_alive else CLOSED
 
 

@@ -1,4 +1,4 @@
-"""Several credentials for one provider: which one a call is made with, and which are left alone for now.
+"""Several credentials for one provider: which one a call is made with, and which are left alone for a while.
 
 Owns the choice and the parking. A key's secret leaves here only to be sent; in logs and listings it goes by
 its name, or its place. Clock and chance are given.
