@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from aigw.config.place import did_you_mean, join, quote
+from aigw.config.place import did_you_mean, join, listed, quote
 from aigw.config.schema import Config
 
 
@@ -34,7 +34,7 @@ def unknown_provider(path: str, text: str, known: Collection[str], named: Collec
 
     known: all that it could have been; named: those worth listing, without the whole catalogue.
     """
-    wanted = ", ".join(sorted(named)) or "a name under [providers]"
+    wanted = listed(named) or "a name under [providers]"
     return f"{path}: got {quote(text)}, wanted one of the providers: {wanted}{did_you_mean(text, known)}"
 
 
@@ -54,7 +54,7 @@ def _profiles(config: Config, shown: Callable[[str], str]) -> Iterator[str]:
             if target.profile is None or target.profile in config.profiles:
                 continue
             path = f"{join('models', name)}.{place}.profile"
-            known = ", ".join(sorted(config.profiles)) or "a name under [profiles]"
+            known = listed(config.profiles) or "a name under [profiles]"
             text = shown(target.profile)
             hint = did_you_mean(text, sorted(config.profiles))
             yield f"{path}: got {quote(text)}, wanted one of the profiles: {known}{hint}"

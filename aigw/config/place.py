@@ -75,6 +75,11 @@ def join(path: str, name: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return tables' keys as they may stand in a message, quoted where a bare key could not say them."""
+    return ", ".join(join("", name) for name in sorted(names))
+
+
 def looks_secret(name: str) -> bool:
     """Tell whether what stands below a key of this name is never shown."""
     return _SECRET_NAME.search(name) is not None

@@ -90,10 +90,14 @@ class Composer:
             self.usage = usage if self.usage is None else _sum(self.usage, usage)
 
     def end(self, response: Tree) -> bytes:
-        """Tell the end; items that are not done go no further."""
+        """Tell the end; items that are not done go no further.
+
+        response: what the last call of the model says; the whole was created with the first.
+        """
         for place in self._open:
             self.output[place] = _broken_off(self.output[place])
-        self.response = {**response, **self.patch, "output": self.output, "usage": self.usage}
+        since = {"created_at": self._base["created_at"]} if "created_at" in self._base else {}
+        self.response = {**response, **since, **self.patch, "output": self.output, "usage": self.usage}
         name = _ENDS.get(str(response.get("status")), "response.incomplete")
         return self.event(name, {"response": self.response}) + CLOSING
 

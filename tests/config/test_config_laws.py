@@ -1,6 +1,6 @@
 """Laws for any tree and any text: a Config or a ConfigError, and no secret in either."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aigw.config import Config, load, loads
@@ -73,6 +73,7 @@ SECTIONS = st.fixed_dictionaries(
 
 
 @settings(max_examples=400, deadline=None)
+@example({"models": {"m": {"targets": ["0"]}}, "providers": {"\n": {"base_url": "http://a"}}})
 @given(SECTIONS)
 def test_any_tree_near_the_schema_loads_or_is_a_config_error(tree):
     assert is_lawful(*outcome(tree, {"A": "x"}))

@@ -182,6 +182,25 @@ async def test_calls_of_one_step_run_at_the_same_time_and_are_told_in_order(upst
     assert outputs == ["0", "1", "2"]
 
 
+async def test_a_response_was_created_once_however_many_calls_of_the_model_it_takes(
+    upstream, servers, mcp_caller
+):
+    running = await servers.start()
+    first, last = several(("calc__add", {"a": 1, "b": 2})), says("3")
+    tell(upstream, "chat", first, stream=True)
+    tell(upstream, "chat", evolve(last, created=first.created + 9), stream=True)
+    async with mcp_caller.session.post(
+        mcp_caller.url + "/v1/responses",
+        json={"model": "chat", "input": "go", "stream": True, "tools": [tool(running)]},
+        headers=mcp_caller.headers,
+    ) as response:
+        data = await response.read()
+    check_stream(data, failed=False)
+    body = json.loads(data.split(b"data: ")[-2])["response"]
+    assert body["created_at"] == first.created
+    assert body["completed_at"] >= first.created + 9
+
+
 async def test_a_client_runs_its_own_function_after_the_gateway_has_run_its_tool(
     upstream, servers, mcp_caller
 ):
